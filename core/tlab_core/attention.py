@@ -1,0 +1,155 @@
+"""Causal self-attention: each position gathers from the positions before it, weighted by how well queries match keys."""
+
+import math
+
+import numpy as np
+
+from tlab_core.linear import Linear
+from tlab_core.norms import EPSILON
+from tlab_core.parameters import Parameter
+from tlab_core.positions import PositionEncoding
+from tlab_core.workspace import Workspace
+
+
+class HeadNorm:
+    """QK-norm: bring each head's queries (or keys) to a steady size, so that match scores can't grow without bound.
+
+    y = w · x / √(mean(x²) + ε), over the head_dim channels of one head; w (head_dim,) is shared by the layer's heads.
+    Shapes (B, H, T, head_dim), in place. Henry et al. 2020, "Query-Key Normalization for Transformers"; with RMSNorm as
+    in Wortsman et al. 2023, "Small-scale proxies for large-scale Transformer training instabilities", section 3.1.
+    """
+
+    def __init__(self, name: str, head_dim: int):
+        self.name, self.head_dim = name, head_dim
+
+    def parameters(self) -> dict[str, Parameter]:
+        return {f"{self.name}.weight": Parameter((self.head_dim,), constant=1.0)}
+
+    def forward(self, x: np.ndarray, work: Workspace) -> None:
+        unit, scale = work.buffer(f"{self.name}.unit", *x.shape), work.buffer(f"{self.name}.scale", *x.shape[:-1], 1)
+        np.divide(1, np.sqrt(np.vecdot(x, x)[..., None] / self.head_dim + EPSILON), out=scale)
+        np.multiply(x, scale, out=unit)
+        np.multiply(unit, work.parameters[f"{self.name}.weight"], out=x)
+
+    def backward(self, dy: np.ndarray, work: Workspace) -> None:
+        # y = w·u with u = x·r: dx = r · (g − u · mean(g·u)), where g = w·dy
+        unit, scale = work.buffer(f"{self.name}.unit", *dy.shape), work.buffer(f"{self.name}.scale", *dy.shape[:-1], 1)
+        np.sum(dy * unit, axis=(0, 1, 2), out=work.gradients[f"{self.name}.weight"])
+        dy *= work.parameters[f"{self.name}.weight"]
+        dy -= unit * (np.vecdot(dy, unit)[..., None] / self.head_dim)
+        dy *= scale
+
+
+class CausalSelfAttention:
+    """Let each position ask (query), be asked (key) and hand over (value); no position sees a later one.
+
+    q, k, v = split(x · W_qkv); P = softmax(q·kᵀ/√d + bias + mask); y = concat(P · v) · W_out.
+    Shapes: x, y (N, D) with N = B·T; q, k, v (B, H, T, d) with d = D/H; P (B, H, T, T).
+    Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+    """
+
+    def __init__(self, name: str, dim: int, heads: int, positions: PositionEncoding, *, qk_norm: bool, use_bias: bool,
+                 std: float, out_std: float):
+        self.block, self.dim, self.heads, self.positions = name.removesuffix(".attention"), dim, heads, positions
+        self.name, self.head_dim = name, dim // heads
+        self.qkv = Linear(f"{name}.qkv", dim, 3 * dim, std, use_bias)
+        self.out = Linear(f"{name}.out", dim, dim, out_std, use_bias)
+        self.norms = [HeadNorm(f"{name}.{part}_norm", self.head_dim) for part in "qk"] if qk_norm else []
+        self._masks: dict = {}
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the parameters of both linear layers and of QK-norm by their full names."""
+        named = self.qkv.parameters() | self.out.parameters()
+        for norm in self.norms:
+            named |= norm.parameters()
+        return named
+
+    def _split(self, qkv: np.ndarray, work: Workspace) -> list[np.ndarray]:
+        """Return q, k, v (B, H, T, d) as views of the rows (N, 3D): a product takes strides, a copy would cost 6-25 %."""
+        parts = qkv.reshape(work.batch, work.length, 3, self.heads, self.head_dim)
+        return list(parts.transpose(2, 0, 3, 1, 4))
+
+    def _merge(self, rows: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return rows (N, D) seen head by head, (B, H, T, d)."""
+        return rows.reshape(work.batch, work.length, self.heads, self.head_dim).transpose(0, 2, 1, 3)
+
+    def _mask(self, length: int, dtype) -> np.ndarray:
+        """Return what is added to the scores, (1 or H, T, T): −∞ on the future, and the position encoding's bias."""
+        key = (length, dtype)
+        if key not in self._masks:
+            mask = np.triu(np.full((1, length, length), -np.inf), 1)
+            bias = self.positions.bias(length)
+            self._masks[key] = (mask if bias is None else mask + bias).astype(dtype)
+        return self._masks[key]
+
+    def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return the attention branch's output for rows `x`."""
+        B, T, H, d = work.batch, work.length, self.heads, self.head_dim
+        q, k, v = self._split(self.qkv.forward(x, work), work)
+        for norm, part in zip(self.norms, (q, k), strict=False):
+            norm.forward(part, work)
+        self.positions.rotate(q)
+        self.positions.rotate(k)
+        if work.trace is not None:
+            for letter, part in zip("qkv", (q, k, v), strict=True):
+                part[...] = work.site(f"{self.block}.{letter}", part)
+        q *= 1 / math.sqrt(d)  # here once instead of on every score
+
+        weights = work.buffer(f"{self.name}.weights", B, H, T, T)
+        mask, ones = self._mask(T, x.dtype), np.ones((T, 1), x.dtype)
+        output = work.buffer(f"{self.name}.output", B * T, self.dim)
+        heads = self._merge(output, work)
+        for b in range(B):  # sequence by sequence, so that its scores stay in cache
+            P = weights[b]  # (H, T, T)
+            np.matmul(q[b], k[b].swapaxes(-1, -2), out=P)
+            P += mask
+            if work.trace is None:
+                self._softmax(P, ones)
+                np.matmul(P, v[b], out=heads[b])
+        if work.trace is not None:  # the same, but all sequences wait for the trace at each site
+            weights[...] = work.site(f"{self.block}.scores", weights)
+            self._softmax(weights, ones)
+            weights[...] = work.site(f"{self.block}.weights", weights)
+            np.matmul(weights, v, out=heads)
+            heads[...] = work.site(f"{self.block}.heads", heads)
+        y = self.out.forward(output, work, out=work.buffer("attention.y", B * T, self.dim))
+        return work.site(f"{self.block}.attention", y)
+
+    @staticmethod
+    def _softmax(P: np.ndarray, ones: np.ndarray) -> None:
+        """Turn scores into weights in place, row by row: P ← exp(P − max) / Σ exp(P − max)."""
+        P -= P.max(axis=-1, keepdims=True)
+        np.exp(P, out=P)
+        P /= P @ ones  # a product with ones is several times as fast as a sum over a short axis
+
+    def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return the gradient at `x` from that at the branch's output; write the parameters' gradients."""
+        B, T, H, d = work.batch, work.length, self.heads, self.head_dim
+        N, D = B * T, self.dim
+        dy = work.site(f"{self.block}.attention.gradient", dy)
+        output = work.buffer(f"{self.name}.output", N, D)
+        d_output = self.out.backward(dy, work, out=work.buffer("attention.d_output", N, D))
+
+        q, k, v = self._split(work.buffer(f"{self.qkv.name}.y", N, 3 * D), work)
+        d_qkv = work.buffer("attention.d_qkv", N, 3 * D)
+        dq, dk, dv = self._split(d_qkv, work)
+        heads, d_heads = self._merge(output, work), self._merge(d_output, work)
+        weights, dP = work.buffer(f"{self.name}.weights", B, H, T, T), work.buffer("attention.dP", H, T, T)
+        for b in range(B):
+            P = weights[b]
+            np.matmul(P.swapaxes(-1, -2), d_heads[b], out=dv[b])  # O = P·v  =>  dv = Pᵀ·dO,  dP = dO·vᵀ
+            np.matmul(d_heads[b], v[b].swapaxes(-1, -2), out=dP)
+            # softmax: dS = P ∘ (dP − Σ_k P·dP), and Σ_k P·dP = dO·O, a row of d numbers instead of T
+            dP -= np.vecdot(d_heads[b], heads[b])[..., None]
+            dP *= P
+            np.matmul(dP, k[b], out=dq[b])  # S = (q/√d)·kᵀ  =>  dq = dS·k/√d,  dk = dSᵀ·(q/√d)
+            np.matmul(dP.swapaxes(-1, -2), q[b], out=dk[b])
+        dq *= 1 / math.sqrt(d)
+        if work.trace is not None:
+            for letter, part in zip("qkv", (dq, dk, dv), strict=True):
+                part[...] = work.site(f"{self.block}.{letter}.gradient", part)
+        self.positions.rotate_backward(dq)
+        self.positions.rotate_backward(dk)
+        for norm, part in zip(self.norms, (dq, dk), strict=False):
+            norm.backward(part, work)
+        return self.qkv.backward(d_qkv, work, out=work.buffer("attention.dx", N, D))

@@ -1,0 +1,37 @@
+"""The linear layer: every output channel is a weighted sum of the input channels."""
+
+import numpy as np
+
+from tlab_core.parameters import Parameter
+from tlab_core.workspace import Workspace
+
+
+class Linear:
+    """Mix channels: y = x · W + b. Shapes: x (N, D), W (D, E), b (E,), y (N, E)."""
+
+    def __init__(self, name: str, inputs: int, outputs: int, std: float, use_bias: bool):
+        self.name, self.inputs, self.outputs, self.std, self.use_bias = name, inputs, outputs, std, use_bias
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the weight and, where there is one, the bias by their full names."""
+        named = {f"{self.name}.weight": Parameter((self.inputs, self.outputs), std=self.std)}
+        if self.use_bias:
+            named[f"{self.name}.bias"] = Parameter((self.outputs,))
+        return named
+
+    def forward(self, x: np.ndarray, work: Workspace, out: np.ndarray | None = None) -> np.ndarray:
+        """Return x · W + b in `out` (a buffer of the layer's own unless given); keeps a reference to `x`."""
+        y = work.buffer(f"{self.name}.y", len(x), self.outputs) if out is None else out
+        np.matmul(x, work.parameters[f"{self.name}.weight"], out=y)
+        if self.use_bias:
+            y += work.parameters[f"{self.name}.bias"]
+        work.saved[self.name] = x
+        return y
+
+    def backward(self, dy: np.ndarray, work: Workspace, out: np.ndarray) -> np.ndarray:
+        """Return dx = dy · Wᵀ in `out`; write dW = xᵀ · dy and db = Σ dy over the rows."""
+        x = work.saved[self.name]
+        np.matmul(x.T, dy, out=work.gradients[f"{self.name}.weight"])
+        if self.use_bias:
+            np.matmul(np.ones(len(dy), dy.dtype), dy, out=work.gradients[f"{self.name}.bias"])
+        return np.matmul(dy, work.parameters[f"{self.name}.weight"].T, out=out)

@@ -1,0 +1,183 @@
+"""The transformer: embed, a stack of blocks, scores for the next token; its loss and gradients, all by hand."""
+
+import math
+
+import numpy as np
+
+from tlab_core.activations import ACTIVATIONS
+from tlab_core.attention import CausalSelfAttention
+from tlab_core.config import Architecture
+from tlab_core.embedding import CrossEntropy, Head, TokenEmbedding
+from tlab_core.feedforward import FeedForward
+from tlab_core.norms import NORMS
+from tlab_core.parameters import fill, flat_views
+from tlab_core.positions import POSITIONS
+from tlab_core.residuals import RESIDUALS
+from tlab_core.workspace import Trace, Workspace
+
+
+class Transformer:
+    """A decoder-only transformer that reads tokens and scores, at each position, which token comes next.
+
+    x = embed(tokens) + position; 2 · num_layers branches (attention, feed-forward, ...) each join x as the residual
+    layout says; logits = head(final_norm(x)). Vaswani et al. 2017; decoder-only as Radford et al. 2018.
+
+    Takes an Architecture, or its knobs: `Transformer(vocab_size=65, hidden_dim=64, norm_type="RMSNorm")`.
+    Raises KnobError for a value that one knob can't take and SettingsError for knobs that don't go together.
+
+    >>> model = Transformer(vocab_size=10, hidden_dim=8, num_layers=1, num_heads=2)
+    >>> model.forward([[1, 2, 3]]).shape
+    (1, 3, 10)
+    """
+
+    def __init__(self, architecture: Architecture | None = None, **knobs):
+        self.architecture = (architecture or Architecture()).replace(**knobs)
+        self.architecture.check()
+        self._build()
+        declared = self._declared()
+        self.shapes = {name: parameter.shape for name, parameter in declared.items()}
+        self.flat, self.parameters, self.matrix_size = flat_views(self.shapes, self.architecture.dtype)
+        fill(self.parameters, declared, self.architecture.seed)
+
+    def _build(self) -> None:
+        a = self.architecture
+        std, out_std = a.init_std, a.init_std / math.sqrt(2 * a.num_layers)
+        make, layout = NORMS.get(a.norm_type), RESIDUALS.get(a.residual_type)
+
+        def norm(name):
+            return make(name, a.hidden_dim, a.use_bias)
+
+        self.embedding = TokenEmbedding(a.vocab_size, a.hidden_dim, std)
+        self.positions = POSITIONS.get(a.pos_encoding_type)(a)
+        self.branches = []  # attention and feed-forward in turn, each wired to the residual stream
+        for block in (f"blocks.{i}" for i in range(a.num_layers)):
+            attention = CausalSelfAttention(f"{block}.attention", a.hidden_dim, a.num_heads, self.positions,
+                                            qk_norm=a.qk_norm, use_bias=a.use_bias, std=std, out_std=out_std)
+            feed_forward = FeedForward(f"{block}.mlp", a.hidden_dim, a.resolved_ff_dim,
+                                       ACTIVATIONS.get(a.activation_type), use_bias=a.use_bias, std=std, out_std=out_std)
+            self.branches += [layout(block, 1, attention, norm), layout(block, 2, feed_forward, norm)]
+        self.final_norm = norm("final_norm") if layout.final_norm else None
+        self.head = Head(a.vocab_size, a.hidden_dim, std, a.tie_embeddings)
+
+    def _declared(self) -> dict:
+        parts = [self.embedding, self.positions, *self.branches, *filter(None, [self.final_norm]), self.head]
+        named = {}
+        for part in parts:
+            named |= part.parameters()
+        return named
+
+    # ---- what a user calls
+
+    def forward(self, tokens, trace: Trace | None = None) -> np.ndarray:
+        """Return the logits (B, T, V) for tokens (B, T); each position has seen itself and those before it.
+
+        `trace(name, array) -> array` is shown every named site on the way (see `sites` and trace.py).
+        Raises ValueError for tokens that the model doesn't know or that aren't (B, T).
+        """
+        tokens = self.checked(tokens)
+        with np.errstate(all="ignore"):
+            logits = self._forward(tokens, self.workspace(), trace)
+        return logits.reshape(*tokens.shape, -1)
+
+    def loss_and_grads(self, tokens, targets, trace: Trace | None = None) -> tuple[float, dict[str, np.ndarray]]:
+        """Return the mean cross-entropy in nats and its gradient for every parameter, keyed as `parameters`.
+
+        tokens and targets (B, T). On the way back `trace` is shown each site's gradient as "<site>.gradient".
+        """
+        tokens, targets = self.checked(tokens), self.checked(targets)
+        if tokens.shape != targets.shape:
+            raise ValueError(f"tokens {tokens.shape} and targets {targets.shape} must have the same shape")
+        work = self.workspace()
+        loss = self.shard_loss_and_grads(tokens, targets, work, 1 / tokens.size, trace)
+        return loss, work.gradients
+
+    def generate(self, prompt, max_length: int, temperature: float = 1.0, top_k: int | None = None,
+                 top_p: float | None = None, seed: int = 0) -> list[np.ndarray]:
+        """Continue each prompt to `max_length` tokens (the prompt counts) and return them as a list of arrays.
+
+        See tlab_core.generation.generate.
+        """
+        from tlab_core.generation import generate  # generation stands on the model, so it can't be imported above
+
+        return generate(self, prompt, max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+
+    @property
+    def parameter_count(self) -> int:
+        """Return how many numbers the model learns."""
+        return self.flat.size
+
+    @property
+    def sites(self) -> list[str]:
+        """Return the names of all sites that a trace is shown, in the order in which a pass meets them."""
+        seen = []
+
+        def note(name, x):
+            seen.append(name)
+            return x
+
+        tokens = np.zeros((1, 1), int)
+        self.loss_and_grads(tokens, tokens, trace=note)
+        return seen
+
+    def checked(self, tokens) -> np.ndarray:
+        """Return `tokens` as an integer array (B, T), or raise ValueError that says what is wrong with them."""
+        tokens = np.asarray(tokens)
+        if tokens.ndim != 2 or tokens.size == 0:
+            raise ValueError(f"tokens must be (batch, length) with at least one token each, not shape {tokens.shape}: "
+                             "wrap a single sequence as tokens[None, :]")
+        if not np.issubdtype(tokens.dtype, np.integer):
+            raise ValueError(f"tokens must be whole numbers, not {tokens.dtype}: encode text with a tokenizer")
+        low, high = int(tokens.min()), int(tokens.max())
+        if low < 0 or high >= self.architecture.vocab_size:
+            raise ValueError(f"token {low if low < 0 else high} is outside the vocabulary 0 ... "
+                             f"{self.architecture.vocab_size - 1}: was the model built for another tokenizer?")
+        return tokens
+
+    # ---- one shard of a batch, which knows nothing of parallelism
+
+    def workspace(self) -> Workspace:
+        """Return the arrays that one shard's passes need, with gradients of its own."""
+        flat, gradients, _ = flat_views(self.shapes, self.architecture.dtype)
+        return Workspace(self.parameters, gradients, flat)
+
+    def shard_losses(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return each position's loss (B, T) in float64, forward only."""
+        with np.errstate(all="ignore"):
+            logits = self._forward(tokens, work, None)
+            return CrossEntropy.forward(logits, targets.ravel(), work).reshape(tokens.shape)
+
+    def shard_loss_and_grads(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace, scale: float,
+                             trace: Trace | None = None) -> float:
+        """Return scale · Σ loss and write its gradients into `work`; scale is 1 / (positions of the whole batch)."""
+        with np.errstate(all="ignore"):
+            logits = self._forward(tokens, work, trace)
+            losses = CrossEntropy.forward(logits, targets.ravel(), work)
+            self._backward(CrossEntropy.backward(logits, targets.ravel(), scale, work), tokens, work)
+            return float(losses.sum()) * scale
+
+    def _forward(self, tokens: np.ndarray, work: Workspace, trace: Trace | None) -> np.ndarray:
+        work.begin(*tokens.shape, trace)
+        x = self.embedding.forward(tokens, work)  # (N, D), N = B·T
+        self.positions.embed(x.reshape(*tokens.shape, -1), work)
+        x = work.site("residual.0", x)
+        for depth, branch in enumerate(self.branches, start=1):
+            x = work.site(f"residual.{depth}", branch.forward(x, work))
+        if self.final_norm is not None:
+            x = self.final_norm.forward(x, work)
+            if self.final_norm.measured:
+                x = work.site("final_norm", x)
+        return work.site("logits", self.head.forward(x, work))
+
+    def _backward(self, d_logits: np.ndarray, tokens: np.ndarray, work: Workspace) -> None:
+        dx = self.head.backward(work.site("logits.gradient", d_logits), work)
+        if self.final_norm is not None:
+            if self.final_norm.measured:
+                dx = work.site("final_norm.gradient", dx)
+            out = work.buffer("residual.dx", *dx.shape)
+            np.copyto(out, self.final_norm.backward(dx, work))  # a buffer of its own: branches add to it
+            dx = out
+        for depth in range(len(self.branches), 0, -1):
+            dx = self.branches[depth - 1].backward(work.site(f"residual.{depth}.gradient", dx), work)
+        dx = work.site("residual.0.gradient", dx)
+        self.positions.embed_backward(dx.reshape(*tokens.shape, -1), work)
+        self.embedding.backward(dx, tokens, work)

@@ -1,0 +1,100 @@
+"""Every hand-written backward pass against finite differences, in float64."""
+
+import numpy as np
+import pytest
+
+from tests.core.grid import COMBINATIONS, small_batch, small_model
+
+# Each of the 225 combinations takes its other switches from its place in the list, so that all 8 mixtures come up often.
+SWITCHES = [{"qk_norm": bool(i & 1), "tie_embeddings": bool(i & 2), "use_bias": bool(i & 4)} for i in range(8)]
+
+
+def mean_loss(model, tokens, targets):
+    return model.shard_losses(tokens, targets, model.workspace()).mean()
+
+
+def slope_along(model, name, direction, tokens, targets, size):
+    """Return the loss's slope when one parameter moves along `direction`, by a central difference."""
+    parameter = model.parameters[name]
+    start = parameter.copy()
+    parameter[...] = start + size * direction
+    above = mean_loss(model, tokens, targets)
+    parameter[...] = start - size * direction
+    below = mean_loss(model, tokens, targets)
+    parameter[...] = start
+    return (above - below) / (2 * size)
+
+
+def assert_slope(model, name, direction, gradient, tokens, targets):
+    """A right gradient is met at one of three step sizes: a step that crosses ReLU's kink is wrong at that size only."""
+    analytic = float((gradient * direction).sum())
+    errors = []
+    for size in (1e-5, 1e-6, 1e-7):
+        numeric = slope_along(model, name, direction, tokens, targets, size)
+        errors.append(abs(numeric - analytic) / (abs(numeric) + abs(analytic) + 1e-4))
+        if errors[-1] < 2e-5:
+            return
+    raise AssertionError(f"{name}: gradient along a direction is {analytic}, by differences off by {errors}")
+
+
+def test_the_grid_has_all_225_combinations():
+    assert len(set(COMBINATIONS)) == 225
+
+
+@pytest.mark.parametrize("index", range(len(COMBINATIONS)), ids=lambda index: "-".join(COMBINATIONS[index]))
+def test_gradient_along_a_random_direction_through_every_array(index):
+    model = small_model(*COMBINATIONS[index], **SWITCHES[(index * 5) % 8])
+    tokens, targets = small_batch()
+    loss, gradients = model.loss_and_grads(tokens, targets)
+    assert loss == pytest.approx(mean_loss(model, tokens, targets), rel=1e-12)
+    assert list(gradients) == list(model.parameters)
+    dice = np.random.default_rng(index)
+    for name, parameter in model.parameters.items():
+        assert_slope(model, name, dice.standard_normal(parameter.shape), gradients[name], tokens, targets)
+
+
+# Together these hold each norm, layout, activation, encoding and switch at least once.
+ELEMENTWISE = [
+    ("LayerNorm", "Pre-LN", "GELU", "Learned", {"tie_embeddings": False}),
+    ("RMSNorm", "Sandwich", "SwiGLU", "RoPE", {"qk_norm": True}),
+    ("None", "Post-LN", "Swish", "Sinusoidal", {"use_bias": False}),
+    ("LayerNorm", "Post-LN", "ReLU", "ALiBi", {"use_bias": False, "qk_norm": True}),
+    ("RMSNorm", "Pre-LN", "GEGLU", "None", {"tie_embeddings": False, "use_bias": False}),
+]
+
+
+@pytest.mark.parametrize(("norm", "residual", "activation", "position", "switches"), ELEMENTWISE)
+def test_gradient_of_every_single_number(norm, residual, activation, position, switches):
+    model = small_model(norm, residual, activation, position, hidden_dim=6, ff_dim=8, num_layers=1, **switches)
+    tokens, targets = small_batch(length=5)
+    _, gradients = model.loss_and_grads(tokens, targets)
+    for name, parameter in model.parameters.items():
+        for place in np.ndindex(parameter.shape):
+            direction = np.zeros(parameter.shape)
+            direction[place] = 1
+            assert_slope(model, name, direction, gradients[name], tokens, targets)
+
+
+def test_a_wrong_gradient_is_noticed():
+    model = small_model()
+    tokens, targets = small_batch()
+    _, gradients = model.loss_and_grads(tokens, targets)
+    name = "blocks.0.mlp.up.weight"
+    direction = np.random.default_rng(0).standard_normal(gradients[name].shape)
+    with pytest.raises(AssertionError, match=r"blocks\.0\.mlp\.up\.weight"):
+        assert_slope(model, name, direction, gradients[name] * 1.001, tokens, targets)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS[::7], ids="-".join)
+def test_float32_gradients_follow_float64(combination):
+    tokens, targets = small_batch()
+    exact = small_model(*combination)
+    rounded = small_model(*combination, dtype="float32")
+    rounded.flat[...] = exact.flat
+    exact_loss, exact_gradients = exact.loss_and_grads(tokens, targets)
+    loss, gradients = rounded.loss_and_grads(tokens, targets)
+    assert loss == pytest.approx(exact_loss, rel=1e-5)
+    for name, gradient in gradients.items():
+        assert gradient.dtype == np.float32
+        size = np.abs(exact_gradients[name]).max() + 1e-3
+        np.testing.assert_allclose(gradient, exact_gradients[name], atol=1e-4 * size)
