@@ -80,7 +80,8 @@ class AdamW:
 
     def _update_block(self, gradient, block, scratch, update, learning_rate, training, scale, decay):
         beta1, beta2 = training.beta1, training.beta2
-        # Both corrections are drawn out of the loop:  r·(m/c1) / (sqrt(v/c2) + e)  =  r·(sqrt(c2)/c1) · m / (sqrt(v) + e·sqrt(c2))
+        # Both corrections leave the loop, with a = 1 - beta1^t and b = sqrt(1 - beta2^t):
+        # r · (m / a) / (sqrt(v) / b + epsilon)  =  (r · b / a) · m / (sqrt(v) + epsilon · b)
         correction = math.sqrt(1.0 - beta2**update)
         rate = learning_rate * correction / (1.0 - beta1**update)
         p, g, m, v = self.parameters[block], gradient[block], self.average[block], self.square_average[block]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -53,7 +54,7 @@ def cut(size: int, parts: int) -> list[slice]:
         raise ValueError(f"{size} items can't be cut into {parts} parts: allowed are 1 to {size} parts.")
     whole, longer = divmod(size, parts)
     edges = [part * whole + min(part, longer) for part in range(parts + 1)]
-    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def quietly(function: Callable, job):

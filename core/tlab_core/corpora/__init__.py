@@ -1,0 +1,49 @@
+"""Texts to learn from: each one string, found by its name, or read from any text file."""
+
+import os
+from os import PathLike
+
+# Importing a file registers its corpora, in this order: the default first.
+from tlab_core.corpora import stories, python_text, tasks, shakespeare  # noqa: F401 # isort: skip
+from tlab_core.corpora.base import CORPORA, Corpus, CorpusError
+from tlab_core.corpora.files import text_file
+from tlab_core.registry import UnknownNameError, did_you_mean
+from tlab_core.tokenizers import CharacterTokenizer
+
+__all__ = ["CORPORA", "Corpus", "CorpusError", "corpus", "load_corpus", "why_not"]
+
+
+def corpus(name_or_path: str | PathLike) -> Corpus:
+    """Return the corpus of that name, or else the one in the text file at that path.
+
+    A registered name wins over a file of the same name: write "./stories" for the file. Raises UnknownNameError when
+    there is neither, and CorpusError when the text can't be had or used.
+    """
+    if isinstance(name_or_path, str) and name_or_path in CORPORA:
+        return CORPORA.get(name_or_path)()
+    if problem := why_not(name_or_path):
+        raise UnknownNameError(problem)
+    return text_file(name_or_path)
+
+
+def load_corpus(name_or_path: str | PathLike) -> tuple[str, CharacterTokenizer]:
+    """Return the text of a corpus (see `corpus`) and the tokenizer that knows its characters.
+
+    >>> text, tokenizer = load_corpus("stories")
+    >>> tokenizer.decode(tokenizer.encode(text[:8]))
+    'One day '
+    """
+    found = corpus(name_or_path)
+    return found.text, found.tokenizer
+
+
+def why_not(name_or_path: str | PathLike) -> str:
+    """Return why there is no such corpus, or nothing when there is one. Reads no text and needs no network."""
+    if isinstance(name_or_path, str) and name_or_path in CORPORA:
+        return ""
+    if os.path.exists(os.path.expanduser(name_or_path)):
+        return ""
+    names = CORPORA.names()
+    return (f"there is no corpus {str(name_or_path)!r}, and no such file in {os.getcwd()}."
+            f"{did_you_mean(name_or_path, names)} The corpora are {', '.join(map(repr, names))}; "
+            "or pass the path of a UTF-8 text file.")
