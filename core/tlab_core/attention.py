@@ -11,6 +11,10 @@ from tlab_core.positions import PositionEncoding
 from tlab_core.workspace import Workspace
 
 
+# e^40 is 2e17: a row's sum and its products with values stay far from float32's largest number, and 1/sum from zero.
+SMALL_SCORE = 40.0
+
+
 class HeadNorm:
     """QK-norm: bring each head's queries (or keys) to a steady size, so that match scores can't grow without bound.
 
@@ -55,7 +59,6 @@ class CausalSelfAttention:
         self.qkv = Linear(f"{name}.qkv", dim, 3 * dim, std, use_bias)
         self.out = Linear(f"{name}.out", dim, dim, out_std, use_bias)
         self.norms = [HeadNorm(f"{name}.{part}_norm", self.head_dim) for part in "qk"] if qk_norm else []
-        self._masks: dict = {}
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters of both linear layers and of QK-norm by their full names."""
@@ -73,15 +76,6 @@ class CausalSelfAttention:
         """Return rows (N, D) seen head by head, (B, H, T, d)."""
         return rows.reshape(work.batch, work.length, self.heads, self.head_dim).transpose(0, 2, 1, 3)
 
-    def _mask(self, length: int, dtype) -> np.ndarray:
-        """Return what is added to the scores, (1 or H, T, T): −∞ on the future, and the position encoding's bias."""
-        key = (length, dtype)
-        if key not in self._masks:
-            mask = np.triu(np.full((1, length, length), -np.inf), 1)
-            bias = self.positions.bias(length)
-            self._masks[key] = (mask if bias is None else mask + bias).astype(dtype)
-        return self._masks[key]
-
     def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the attention branch's output for rows `x`."""
         B, T, H, d = work.batch, work.length, self.heads, self.head_dim
@@ -93,34 +87,44 @@ class CausalSelfAttention:
         if work.trace is not None:
             for letter, part in zip("qkv", (q, k, v), strict=True):
                 part[...] = work.site(f"{self.block}.{letter}", part)
-        q *= 1 / math.sqrt(d)  # here once instead of on every score
 
-        weights = work.buffer(f"{self.name}.weights", B, H, T, T)
-        mask, ones = self._mask(T, x.dtype), np.ones((T, 1), x.dtype)
+        weights, scale = work.buffer(f"{self.name}.weights", B, H, T, T), work.buffer(f"{self.name}.scale", B, H, T, 1)
         output = work.buffer(f"{self.name}.output", B * T, self.dim)
-        heads = self._merge(output, work)
-        for b in range(B):  # sequence by sequence, so that its scores stay in cache
-            P = weights[b]  # (H, T, T)
-            np.matmul(q[b], k[b].swapaxes(-1, -2), out=P)
+        heads, mask, ones = self._merge(output, work), self.positions.mask(T, x.dtype), work.ones(T)[:, None]
+        for part in work.blocks(B, H * T * T):  # a few sequences at a time, so that their scores stay in cache
+            P = weights[part]
+            q[part] *= 1 / math.sqrt(d)  # T · d numbers a head instead of T · T scores
+            np.matmul(q[part], k[part].swapaxes(-1, -2), out=P)
             P += mask
-            if work.trace is None:
-                self._softmax(P, ones)
-                np.matmul(P, v[b], out=heads[b])
-        if work.trace is not None:  # the same, but all sequences wait for the trace at each site
-            weights[...] = work.site(f"{self.block}.scores", weights)
-            self._softmax(weights, ones)
-            weights[...] = work.site(f"{self.block}.weights", weights)
-            np.matmul(weights, v, out=heads)
-            heads[...] = work.site(f"{self.block}.heads", heads)
+            if work.trace is not None:
+                P[...] = work.site(f"{self.block}.scores", P)
+            self._exponentials(P, small=work.trace is None and self._scores_are_small(q[part], k[part]))
+            np.divide(1, P @ ones, out=scale[part])
+            if work.trace is not None:
+                P *= scale
+                scale[...] = 1
+                P[...] = work.site(f"{self.block}.weights", P)
+            np.matmul(P, v[part], out=heads[part])
+            heads[part] *= scale[part]  # rather than P *= scale: d numbers a row instead of T
+            if work.trace is not None:
+                heads[...] = work.site(f"{self.block}.heads", heads)
         y = self.out.forward(output, work, out=work.buffer("attention.y", B * T, self.dim))
         return work.site(f"{self.block}.attention", y)
 
     @staticmethod
-    def _softmax(P: np.ndarray, ones: np.ndarray) -> None:
-        """Turn scores into weights in place, row by row: P ← exp(P − max) / Σ exp(P − max)."""
-        P -= P.max(axis=-1, keepdims=True)
+    def _scores_are_small(q: np.ndarray, k: np.ndarray) -> bool:
+        """Tell whether |q·k| ≤ |q| · |k| keeps every score's exponential, and sums of them, within float32."""
+        return float(np.vecdot(q, q).max()) * float(np.vecdot(k, k).max()) < SMALL_SCORE**2
+
+    @staticmethod
+    def _exponentials(P: np.ndarray, small: bool) -> None:
+        """Turn scores into softmax's numerators in place: e^(S − max S), or e^S where no score can be large.
+
+        The division by their sum leaves both the same; finding the maximum costs twice an exponential.
+        """
+        if not small:
+            P -= P.max(axis=-1, keepdims=True)
         np.exp(P, out=P)
-        P /= P @ ones  # a product with ones is several times as fast as a sum over a short axis
 
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the gradient at `x` from that at the branch's output; write the parameters' gradients."""
@@ -134,17 +138,19 @@ class CausalSelfAttention:
         d_qkv = work.buffer("attention.d_qkv", N, 3 * D)
         dq, dk, dv = self._split(d_qkv, work)
         heads, d_heads = self._merge(output, work), self._merge(d_output, work)
-        weights, dP = work.buffer(f"{self.name}.weights", B, H, T, T), work.buffer("attention.dP", H, T, T)
-        for b in range(B):
-            P = weights[b]
-            np.matmul(P.swapaxes(-1, -2), d_heads[b], out=dv[b])  # O = P·v  =>  dv = Pᵀ·dO,  dP = dO·vᵀ
-            np.matmul(d_heads[b], v[b].swapaxes(-1, -2), out=dP)
+        weights, scale = work.buffer(f"{self.name}.weights", B, H, T, T), work.buffer(f"{self.name}.scale", B, H, T, 1)
+        for part in work.blocks(B, H * T * T):
+            P, O, dO = weights[part], heads[part], d_heads[part]
+            dP = work.buffer("attention.dP", *P.shape)
+            dO *= scale[part]  # P holds numerators: scaling dO makes every product below come out as if it held weights
+            np.matmul(P.swapaxes(-1, -2), dO, out=dv[part])  # O = P·v  =>  dv = Pᵀ·dO,  dP = dO·vᵀ
+            np.matmul(dO, v[part].swapaxes(-1, -2), out=dP)
             # softmax: dS = P ∘ (dP − Σ_k P·dP), and Σ_k P·dP = dO·O, a row of d numbers instead of T
-            dP -= np.vecdot(d_heads[b], heads[b])[..., None]
+            dP -= np.vecdot(dO, O)[..., None]
             dP *= P
-            np.matmul(dP, k[b], out=dq[b])  # S = (q/√d)·kᵀ  =>  dq = dS·k/√d,  dk = dSᵀ·(q/√d)
-            np.matmul(dP.swapaxes(-1, -2), q[b], out=dk[b])
-        dq *= 1 / math.sqrt(d)
+            np.matmul(dP, k[part], out=dq[part])  # S = (q/√d)·kᵀ  =>  dq = dS·k/√d,  dk = dSᵀ·(q/√d)
+            np.matmul(dP.swapaxes(-1, -2), q[part], out=dk[part])
+            dq[part] *= 1 / math.sqrt(d)
         if work.trace is not None:
             for letter, part in zip("qkv", (dq, dk, dv), strict=True):
                 part[...] = work.site(f"{self.block}.{letter}.gradient", part)

@@ -5,7 +5,7 @@ import numpy as np
 from tlab_core.activations import Activation
 from tlab_core.linear import Linear
 from tlab_core.parameters import Parameter
-from tlab_core.workspace import Workspace, row_blocks
+from tlab_core.workspace import Workspace
 
 
 class FeedForward:
@@ -33,11 +33,14 @@ class FeedForward:
     def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the feed-forward branch's output for rows `x`."""
         N, F = len(x), self.ff_dim
-        paths = [path.forward(x, work) for path in self.paths]  # (N, F) each; the first one is bent
-        paths[0][...] = work.site(f"{self.block}.preactivation", paths[0])
+        paths = [path.forward(x, work, add_bias=False) for path in self.paths]  # (N, F) each; the first one is bent
         a, scratch = work.buffer(f"{self.name}.activation", N, F), work.buffer("mlp.scratch", N, F)
-        for rows in row_blocks(N, F):
-            self.activation.forward(*(path[rows] for path in paths), a[rows], scratch[rows])
+        for rows in work.blocks(N, F):
+            for path, u in zip(self.paths, paths, strict=True):
+                path.add_bias(u[rows], work)  # here, while the rows are in cache
+            if work.trace is not None:
+                paths[0][rows] = work.site(f"{self.block}.preactivation", paths[0])
+            self.activation.forward(*(u[rows] for u in paths), a[rows], scratch[: rows.stop - rows.start])
         a = work.site(f"{self.block}.activation", a)
         y = self.down.forward(a, work, out=work.buffer("mlp.y", N, self.dim))
         return work.site(f"{self.block}.mlp", y)
@@ -49,7 +52,7 @@ class FeedForward:
         da = self.down.backward(dy, work, out=work.buffer("mlp.da", N, F))
         da = work.site(f"{self.block}.activation.gradient", da)
         paths = [work.buffer(f"{path.name}.y", N, F) for path in self.paths]  # slopes since forward, gradients from here
-        for rows in row_blocks(N, F):
+        for rows in work.blocks(N, F):
             self.activation.backward(da[rows], *(path[rows] for path in paths))
         paths[0] = work.site(f"{self.block}.preactivation.gradient", paths[0])
         dx = self.paths[0].backward(paths[0], work, out=work.buffer("mlp.dx", N, self.dim))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 
+import numpy as np
 import param
 
 from tlab_core.registry import Registry, UnknownNameError, did_you_mean
@@ -56,6 +57,10 @@ class _RangeKnob(_Knob):
         self.softbounds = softbounds
         self.step = step
         self.exclusive_minimum = exclusive_minimum
+
+    def __set__(self, obj, val):
+        # A number from NumPy becomes Python's own, which JSON and YAML can write.
+        super().__set__(obj, val.item() if isinstance(val, np.generic) else val)
 
     def allowed(self) -> str:
         """Return the range in words."""

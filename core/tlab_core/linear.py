@@ -19,19 +19,27 @@ class Linear:
             named[f"{self.name}.bias"] = Parameter((self.outputs,))
         return named
 
-    def forward(self, x: np.ndarray, work: Workspace, out: np.ndarray | None = None) -> np.ndarray:
-        """Return x · W + b in `out` (a buffer of the layer's own unless given); keeps a reference to `x`."""
+    def forward(self, x: np.ndarray, work: Workspace, out: np.ndarray | None = None, add_bias=True) -> np.ndarray:
+        """Return x · W + b in `out` (a buffer of the layer's own unless given); keeps a reference to `x`.
+
+        Without `add_bias` it is x · W alone, for a caller that goes over the result once more anyway.
+        """
         y = work.buffer(f"{self.name}.y", len(x), self.outputs) if out is None else out
         np.matmul(x, work.parameters[f"{self.name}.weight"], out=y)
+        work.saved[self.name] = x
+        if add_bias:
+            self.add_bias(y, work)
+        return y
+
+    def add_bias(self, y: np.ndarray, work: Workspace) -> None:
+        """Add b to some rows of x · W, if the layer has one."""
         if self.use_bias:
             y += work.parameters[f"{self.name}.bias"]
-        work.saved[self.name] = x
-        return y
 
     def backward(self, dy: np.ndarray, work: Workspace, out: np.ndarray) -> np.ndarray:
         """Return dx = dy · Wᵀ in `out`; write dW = xᵀ · dy and db = Σ dy over the rows."""
         x = work.saved[self.name]
         np.matmul(x.T, dy, out=work.gradients[f"{self.name}.weight"])
         if self.use_bias:
-            np.matmul(np.ones(len(dy), dy.dtype), dy, out=work.gradients[f"{self.name}.bias"])
+            np.matmul(work.ones(len(dy)), dy, out=work.gradients[f"{self.name}.bias"])
         return np.matmul(dy, work.parameters[f"{self.name}.weight"].T, out=out)

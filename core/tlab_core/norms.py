@@ -68,7 +68,7 @@ class LayerNorm(Norm):
         w = work.parameters[f"{self.name}.weight"]
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
-        average, ones = np.full(D, 1 / D, dy.dtype), np.ones(N, dy.dtype)
+        average, ones = np.full(D, 1 / D, dy.dtype), work.ones(N)
         dw = work.gradients[f"{self.name}.weight"]
         dw[...] = 0
         for rows in row_blocks(N, D):
@@ -116,7 +116,7 @@ class RMSNorm(Norm):
         w = work.parameters[f"{self.name}.weight"]
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
-        w_average, ones = w * (1 / D), np.ones(N, dy.dtype)
+        w_average, ones = w * (1 / D), work.ones(N)
         dw = work.gradients[f"{self.name}.weight"]
         dw[...] = 0
         for rows in row_blocks(N, D):

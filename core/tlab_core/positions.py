@@ -5,13 +5,14 @@ An encoding may act in three places: on the embeddings (`embed`), on queries and
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlab_core.parameters import Parameter
 from tlab_core.registry import Registry
-from tlab_core.workspace import Workspace
+from tlab_core.workspace import Workspace, row_blocks
 
 if TYPE_CHECKING:
     from tlab_core.config import Architecture
@@ -27,7 +28,7 @@ class PositionEncoding:
 
     def __init__(self, architecture: "Architecture"):
         self.architecture = architecture
-        self._cache: dict = {}
+        self._tables: dict = {}
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the encoding's parameters by their full names."""
@@ -49,11 +50,27 @@ class PositionEncoding:
         """Return what is added to the match scores, (heads, query, key), or None. It has no gradient to learn from."""
         return None
 
-    def _cached(self, key, make):
-        """Return make(), computed once for each key (tables depend on nothing but a length)."""
-        if key not in self._cache:
-            self._cache[key] = make()
-        return self._cache[key]
+    def mask(self, length: int, dtype) -> np.ndarray:
+        """Return what is added to the match scores, (1 or heads, query, key): −∞ on the future, and the bias."""
+
+        def make(size):
+            future = np.triu(np.full((1, size, size), -np.inf), 1)
+            bias = self.bias(size)
+            return (future if bias is None else future + bias).astype(dtype)
+
+        return self._table(("mask", dtype), length, make)[:, :length, :length]
+
+    def _table(self, key, length: int, make: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Return make(size) for some size of at least `length`, kept and only ever replaced by one twice as long.
+
+        Generation asks for every length in turn: one table for each would soon be most of the memory.
+        """
+        size, table = self._tables.get(key, (0, None))
+        if size < length:
+            size = max(length, 2 * size)
+            table = make(size)
+            self._tables[key] = size, table
+        return table
 
 
 @POSITIONS.register("Sinusoidal")
@@ -77,7 +94,8 @@ class Sinusoidal(PositionEncoding):
 
     def embed(self, x, work):
         x *= math.sqrt(x.shape[-1])
-        x += self._cached((x.shape[1], x.dtype), lambda: self.waves(x.shape[1]).astype(x.dtype))
+        length = x.shape[1]
+        x += self._table(x.dtype, length, lambda size: self.waves(size).astype(x.dtype))[:length]
 
     def embed_backward(self, dx, work):
         dx *= math.sqrt(dx.shape[-1])
@@ -97,13 +115,13 @@ class RoPE(PositionEncoding):
     def _turn(self, x: np.ndarray, direction: int) -> None:
         length, d = x.shape[-2:]
 
-        def angles():
-            turns = np.outer(np.arange(length), 10_000.0 ** (-np.arange(0, d, 2) / d))
-            return np.cos(turns).astype(x.dtype), np.sin(turns).astype(x.dtype)
+        def angles(size):
+            turns = np.outer(np.arange(size), 10_000.0 ** (-np.arange(0, d, 2) / d))
+            return np.stack([np.cos(turns), np.sin(turns)]).astype(x.dtype)
 
-        cos, sin = self._cached((length, x.dtype), angles)
-        for sequence in x:  # one at a time, so that the copies stay in cache
-            a, b = sequence[..., : d // 2], sequence[..., d // 2 :]
+        cos, sin = self._table(x.dtype, length, angles)[:, :length]
+        for part in row_blocks(len(x), x[0].size):  # a few sequences at a time, so that the copies stay in cache
+            a, b = x[part, ..., : d // 2], x[part, ..., d // 2 :]
             a_sin, b_sin = a * sin, b * sin
             a *= cos
             b *= cos
@@ -145,11 +163,8 @@ class ALiBi(PositionEncoding):
         return np.concatenate([slopes, between])
 
     def bias(self, length):
-        def ramps():
-            distance = np.arange(length)[:, None] - np.arange(length)
-            return -self.slopes(self.architecture.num_heads)[:, None, None] * np.maximum(distance, 0)
-
-        return self._cached(length, ramps)
+        distance = np.arange(length)[:, None] - np.arange(length)
+        return -self.slopes(self.architecture.num_heads)[:, None, None] * np.maximum(distance, 0)
 
 
 @POSITIONS.register("Learned")

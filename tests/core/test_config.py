@@ -55,8 +55,10 @@ def test_choices_ignore_case_and_none_stands_for_its_name():
     assert architecture.pos_encoding_type == "ALiBi"
 
 
-def test_whole_numbers_may_come_from_numpy():
-    assert Architecture(num_layers=np.int64(3)).num_layers == 3
+def test_numbers_may_come_from_numpy_and_become_pythons_own():
+    architecture = Architecture(num_layers=np.int64(3), init_std=np.float32(0.5))
+    assert (architecture.num_layers, architecture.init_std) == (3, 0.5)
+    assert (type(architecture.num_layers), type(architecture.init_std)) == (int, float)
 
 
 def test_a_misspelt_knob_gets_the_nearest_name():
