@@ -10,7 +10,6 @@ from tlab_core.parameters import Parameter
 from tlab_core.positions import PositionEncoding
 from tlab_core.workspace import Workspace
 
-
 # e^40 is 2e17: a row's sum and its products with values stay far from float32's largest number, and 1/sum from zero.
 SMALL_SCORE = 40.0
 
@@ -142,7 +141,7 @@ class CausalSelfAttention:
         for part in work.blocks(B, H * T * T):
             P, O, dO = weights[part], heads[part], d_heads[part]
             dP = work.buffer("attention.dP", *P.shape)
-            dO *= scale[part]  # P holds numerators: scaling dO makes every product below come out as if it held weights
+            dO *= scale[part]  # P holds numerators: scaling dO makes all products below come out as if it held weights
             np.matmul(P.swapaxes(-1, -2), dO, out=dv[part])  # O = P·v  =>  dv = Pᵀ·dO,  dP = dO·vᵀ
             np.matmul(dO, v[part].swapaxes(-1, -2), out=dP)
             # softmax: dS = P ∘ (dP − Σ_k P·dP), and Σ_k P·dP = dO·O, a row of d numbers instead of T

@@ -1,0 +1,8 @@
+"""The lab as an app: `panel serve apps/lab.py`."""
+
+import panel as pn
+
+from tlab_dash import Lab
+
+pn.extension()
+Lab().servable()

@@ -1,0 +1,211 @@
+"""The first page in a real browser: what is pressed, what is shown then, and that it fits."""
+
+import numpy as np
+import pytest
+
+from tlab_core.experiment import default_experiment
+from tlab_core.run import LiveRun
+
+
+def test_nothing_is_empty_before_training(tab):
+    assert tab.step == 0
+    assert 3 < tab.loss < 5
+    tab.wait(lambda: len(tab.page.locator(".texts .now").inner_text()) > 100, "a whole text")
+    assert tab.sentences() == ["Press Train. Watch the text."]
+    assert tab.page.locator("[data-layer]").count() == 4
+    for name in ("loss", "signal", "heads", "attention", "qk"):
+        box = tab.page.locator(f'[data-slot="{name}"] canvas').first.bounding_box()
+        assert box["width"] > 150, name
+        assert box["height"] > 100, name
+
+
+def test_training_brings_the_loss_down_and_changes_the_text(tab):
+    tab.wait(lambda: len(tab.page.locator(".texts .now").inner_text()) > 100, "a whole text")
+    before, text = tab.loss, tab.page.locator(".texts .now .text").inner_text()
+    tab.press("Train")
+    tab.wait(lambda: tab.step > 40, "step 40", seconds=90)
+    assert tab.loss < before - 0.7
+    tab.wait(lambda: tab.page.locator(".texts .now .text").inner_text() != text, "another text")
+    tab.press("Pause")
+    tab.wait(lambda: len(tab.page.locator(".texts .then").all()) > 0, "the first text is kept")
+    assert tab.page.locator(".texts .then .text").first.inner_text()[:30] == text[:30]
+
+
+def test_pause_stops_the_counter_and_step_adds_exactly_one(tab):
+    tab.press("Train")
+    tab.wait(lambda: tab.step > 3, "some steps")
+    tab.press("Pause")
+    tab.page.get_by_role("button", name="Train", exact=True).wait_for()
+    tab.page.wait_for_timeout(1000)
+    step = tab.step
+    tab.page.wait_for_timeout(1000)
+    assert tab.step == step
+    for made in (1, 2):
+        tab.press("Step")
+        tab.wait(lambda made=made: tab.step == step + made, "one step more")
+    tab.page.wait_for_timeout(500)
+    assert tab.step == step + 2
+
+
+def test_reset_goes_back_to_step_0(tab):
+    tab.press("Step")
+    tab.wait(lambda: tab.step == 1, "step 1")
+    tab.press("Reset")
+    tab.wait(lambda: tab.step == 0, "step 0")
+    assert tab.sentences() == ["Press Train. Watch the text."]
+
+
+def test_space_trains_and_pauses_but_not_while_typing(tab):
+    prompt = tab.page.get_by_label("Prompt")
+    prompt.click()
+    tab.page.keyboard.press("End")
+    tab.page.keyboard.press("Space")
+    tab.page.wait_for_timeout(500)
+    assert tab.step == 0
+    tab.page.locator(".sentences").click()
+    tab.page.evaluate("document.activeElement.blur()")
+    tab.page.keyboard.press("Space")
+    tab.page.get_by_role("button", name="Pause", exact=True).wait_for()
+    tab.page.keyboard.press("Space")
+    tab.page.get_by_role("button", name="Train", exact=True).wait_for()
+
+
+def test_a_layer_shows_its_heads_and_a_head_its_map(tab):
+    for made in range(1, 6):
+        tab.press("Step")
+        tab.wait(lambda made=made: tab.step == made, "one step more")
+    # The same settings give the same run, so this process knows what the page must show.
+    run = LiveRun(default_experiment())
+    run.advance(steps=5)
+    weights = run.recorder.group("attention")["weight"].values[-1]
+
+    layer = (tab.trail()[0] + 1) % 4
+    tab.page.locator(f'[data-layer="{layer}"]').first.click()
+    tab.wait(lambda: tab.trail()[0] == layer, "the layer in the breadcrumb")
+    assert tab.page.get_by_role("heading", name=f"Heads of layer {layer}").is_visible()
+    tab.page.get_by_role("tab", name=f"Inside layer {layer}", selected=True).wait_for()
+    for head in (3, 1, 2, 0):
+        tab.page.get_by_label("Head", exact=True).select_option(str(head))
+        seen = np.tri(64, dtype=bool)
+        expected = np.where(seen, weights[layer, head], np.nan)
+        tab.wait(lambda expected=expected: np.allclose(tab.attention(), expected, atol=1e-6, equal_nan=True),
+                 f"the map of layer {layer}, head {head}")
+        assert tab.trail()[:2] == (layer, head)
+    tab.page.keyboard.press("Escape")
+    tab.page.get_by_text("Following the liveliest head").wait_for()
+
+
+def test_a_click_on_a_thumbnail_chooses_that_head(tab):
+    box = tab.page.locator('[data-slot="heads"] canvas').first.bounding_box()
+    _, head, _ = tab.trail()
+    wanted = 3 if head != 3 else 0
+    across, down = (0.75, 0.75) if wanted == 3 else (0.25, 0.25)
+    tab.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    tab.wait(lambda: tab.trail()[1] == wanted, "the head in the breadcrumb")
+
+
+def test_a_character_of_the_probe_text_can_be_chosen(tab):
+    tab.page.locator('[data-position="7"]').click()
+    tab.wait(lambda: tab.trail()[2] == 7, "the character in the breadcrumb")
+
+
+def test_a_wiring_knob_leaves_a_ghost_and_undo_brings_it_back(tab):
+    tab.press("Train")
+    tab.wait(lambda: tab.step >= 52, "step 52", seconds=120)
+    tab.press("Pause")
+    tab.page.get_by_label("Norm", exact=True).select_option("None")
+    tab.page.locator(".texts .ghost").wait_for()
+    tab.wait(lambda: tab.step == 0, "a new run")
+    for _ in range(5):
+        tab.press("Step")
+    tab.wait(lambda: tab.step == 5, "step 5")
+    tab.wait(lambda: any("Step 5:" in sentence for sentence in tab.sentences()), "sentences about step 5")
+    assert any("with norm None" in sentence or "Too close to call" in sentence for sentence in tab.sentences())
+    tab.press("Undo")
+    tab.wait(lambda: tab.step >= 52, "the first run")
+    assert tab.page.get_by_label("Norm", exact=True).input_value() == "RMSNorm"
+
+
+def test_what_does_not_fit_is_explained_beside_the_knob_and_mended(tab):
+    slider = tab.page.get_by_label("Heads", exact=True)
+    slider.focus()
+    tab.page.keyboard.press("ArrowRight")
+    problem = tab.page.locator('[data-knob="architecture.num_heads"] .problem')
+    problem.get_by_text("must divide hidden_dim = 128").wait_for()
+    assert tab.page.locator("[data-layer]").count() == 4
+    tab.press("Set Heads to 4")
+    tab.wait(lambda: problem.inner_text() == "", "the problem is gone")
+
+
+def test_a_prompt_that_cannot_be_read_is_named(tab):
+    prompt = tab.page.get_by_label("Prompt")
+    prompt.fill("Ω")
+    prompt.press("Enter")
+    tab.page.get_by_text("“Ω” never occurs in stories").wait_for()
+    prompt.fill("One")
+    prompt.press("Enter")
+    tab.wait(lambda: tab.page.locator(".writing-panel .message").inner_text() == "", "the message is gone")
+
+
+def test_temperature_rewrites_at_once_while_paused(tab):
+    text = tab.page.locator(".texts .now .text")
+    tab.wait(lambda: len(text.inner_text()) > 100, "a whole text")
+    before = text.inner_text()
+    slider = tab.page.get_by_role("slider", name="Temperature")
+    slider.focus()
+    tab.page.keyboard.press("Home")
+    tab.wait(lambda: text.inner_text() != before, "another text")
+    assert tab.step == 0
+
+
+def test_two_tabs_train_independently(open_tab):
+    one, other = open_tab(), open_tab()
+    one.press("Train")
+    one.wait(lambda: one.step > 5, "steps in the first tab")
+    assert other.step == 0
+    other.press("Step")
+    other.wait(lambda: other.step == 1, "one step in the second tab")
+    one.press("Pause")
+    assert other.step == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_scrolls_on_a_laptop_except_the_knobs(open_tab, theme):
+    tab = open_tab(query=f"?theme={theme}")
+    assert tab.page.evaluate("document.documentElement.dataset.theme") == theme
+    assert tab.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [1440, 900]
+    cards = [card.bounding_box() for card in tab.page.locator(".card").all()]
+    assert len(cards) == 8
+    for card in cards:
+        assert card["x"] >= 0
+        assert card["x"] + card["width"] <= 1440
+        assert card["y"] + card["height"] <= 900
+    for i, one in enumerate(cards):
+        for other in cards[i + 1 :]:
+            apart = (
+                one["x"] + one["width"] <= other["x"] + 0.5 or other["x"] + other["width"] <= one["x"] + 0.5
+                or one["y"] + one["height"] <= other["y"] + 0.5 or other["y"] + other["height"] <= one["y"] + 0.5
+            )
+            assert apart, (one, other)
+
+
+def test_the_theme_follows_the_system_and_can_be_switched(open_tab):
+    tab = open_tab(color_scheme="dark")
+    assert tab.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    tab.press("Switch between light and dark")
+    tab.wait(lambda: tab.page.evaluate("document.documentElement.dataset.theme") == "light", "the light theme")
+
+
+def test_a_phone_has_one_column_and_the_knobs_in_a_sheet(open_tab):
+    tab = open_tab(390, 844)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert tab.page.get_by_role("button", name="Train", exact=True).bounding_box()["y"] > 760
+    norm = tab.page.get_by_label("Norm", exact=True)
+    assert not norm.is_visible()
+    tab.press("Knobs")
+    assert norm.is_visible()
+    sheet = tab.page.locator(".card.knobs").bounding_box()
+    assert 844 * 0.4 < sheet["height"] < 844 * 0.55
+    assert sheet["y"] >= 180
+    tab.press("Step")
+    tab.wait(lambda: tab.step == 1, "one step")

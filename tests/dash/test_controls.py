@@ -1,0 +1,141 @@
+import pytest
+
+from tests.dash.driven import DrivenRun, settle
+from tlab_core.config import Architecture, Training
+from tlab_core.experiment import default_experiment
+from tlab_core.norms import NORMS
+from tlab_dash.controls import (
+    NOT_KNOBS,
+    Knobs,
+    all_knobs,
+    describe,
+    fix_label,
+    knob_groups,
+    parameter,
+    round_numbers,
+    stops,
+    value_label,
+)
+from tlab_dash.fleet import Fleet
+from tlab_dash.session import Session, knob_value, with_knobs
+
+EXPERIMENT = default_experiment()
+KNOBS = all_knobs(EXPERIMENT)
+
+
+@pytest.fixture
+def session():
+    fleet = Fleet(slice_seconds=0.02)
+    session = Session(fleet=fleet, open_run=DrivenRun)
+    settle(session, lambda: session.run is not None)
+    yield session
+    session.close()
+    fleet.close()
+
+
+@pytest.fixture
+def knobs(session):
+    # The summary reads a live run's model, which a driven run has not.
+    session.run.model = type("Model", (), {"parameter_count": 1234567})()
+    return Knobs(session)
+
+
+def test_every_knob_is_on_the_page_exactly_once():
+    shown = [knob["name"] for group in knob_groups(EXPERIMENT) for knob in group["knobs"]]
+    wanted = {f"architecture.{name}" for name in Architecture.knobs()}
+    wanted |= {f"training.{name}" for name in Training.knobs()} | {"corpus"}
+    assert sorted(shown) == sorted(wanted - set(NOT_KNOBS))
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_every_knob_explains_itself(name):
+    knob = describe(EXPERIMENT, name)
+    assert knob["label"]
+    assert len(knob["doc"]) > 30
+    assert knob["kind"] in ("choice", "switch", "number", "slider")
+
+
+@pytest.mark.parametrize("name", [name for name in KNOBS if describe(EXPERIMENT, name)["kind"] == "slider"])
+def test_every_stop_of_a_slider_is_allowed_and_the_default_is_one_of_them(name):
+    values = [stop["value"] for stop in describe(EXPERIMENT, name)["stops"]]
+    numbers = [value for value in values if not isinstance(value, str) and value is not None]
+    assert numbers == sorted(set(numbers))
+    assert 4 <= len(values) <= 100
+    for value in values:
+        assert knob_value(with_knobs(EXPERIMENT, {name: value}), name) == value
+    assert parameter(EXPERIMENT, name).default in values
+
+
+def test_a_choice_offers_what_is_registered():
+    assert describe(EXPERIMENT, "architecture.norm_type")["options"] == NORMS.names()
+
+
+def test_the_learning_rate_can_be_read():
+    labels = [stop["label"] for stop in describe(EXPERIMENT, "training.learning_rate")["stops"]]
+    assert {"0.00001", "0.001", "0.003", "0.1"} <= set(labels)
+    assert not [label for label in labels if "e" in label]
+
+
+def test_soft_bounds_are_where_a_slider_begins_and_ends():
+    layers = stops(Architecture.param.num_layers)
+    assert (layers[0], layers[-1]) == (2, 12)
+    width = stops(Architecture.param.hidden_dim)
+    assert width[:3] == [64, 96, 128]
+
+
+def test_a_range_from_zero_has_zero():
+    assert round_numbers(0, 1)[:2] == [0.0, 0.01]
+    assert stops(Training.param.warmup_steps)[0] == 0
+
+
+def test_none_and_auto_come_first_and_say_what_they_mean():
+    assert stops(Training.param.grad_clip)[0] is None
+    assert value_label("training.grad_clip", None) == "off"
+    assert stops(Training.param.shards)[0] == "auto"
+    assert value_label("architecture.ff_dim", None) == "auto"
+
+
+def test_a_momentum_has_stops_near_one():
+    assert 0.99 in stops(Training.param.beta2)
+    assert 0.999 in stops(Training.param.beta2)
+
+
+def test_turning_a_knob_changes_the_session(session, knobs):
+    knobs._handle_msg({"turn": {"knob": "architecture.norm_type", "value": "None"}})
+    assert session.draft.architecture.norm_type == "None"
+    assert knobs.values["architecture.norm_type"] == "None"
+
+
+@pytest.mark.parametrize("knob", ["architecture.vocab_size", "architecture", "nonsense", "__class__"])
+def test_what_is_no_knob_of_the_page_cannot_be_turned(session, knobs, knob):
+    before = session.draft
+    knobs._handle_msg({"turn": {"knob": knob, "value": 3}})
+    assert session.draft is before
+
+
+def test_a_problem_stands_beside_its_knob_with_a_button_that_fixes_it(session, knobs):
+    first = session.run
+    knobs._handle_msg({"turn": {"knob": "architecture.num_heads", "value": 5}})
+    (problem,) = knobs.problems
+    assert problem["knob"] == "architecture.num_heads"
+    assert problem["message"] == "Heads share the width equally, so it must divide hidden_dim = 128."
+    assert problem["fix"] == "Set Heads to 4"
+    assert knobs.values["architecture.num_heads"] == 5
+    assert session.run is first
+    knobs._handle_msg({"fix": problem["index"]})
+    assert knobs.problems == []
+    assert knobs.values["architecture.num_heads"] == 4
+
+
+def test_a_fix_that_does_not_exist_is_ignored(knobs):
+    knobs._handle_msg({"fix": 3})
+    assert knobs.problems == []
+
+
+def test_the_number_of_parameters_is_the_models(knobs):
+    assert knobs.summary == "1,234,567 parameters"
+
+
+def test_a_fix_of_several_knobs_names_them_all():
+    problem = type("P", (), {"fix": {"architecture.num_heads": 8, "training.learning_rate": 1e-4}})()
+    assert fix_label(EXPERIMENT, problem) == "Set Heads to 8 and Learning rate to 0.0001"

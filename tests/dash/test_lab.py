@@ -1,0 +1,170 @@
+import gc
+import time
+import weakref
+
+import pytest
+
+from tlab_core.experiment import default_experiment
+from tlab_dash import Lab
+from tlab_dash.fleet import Fleet
+from tlab_dash.lab import PLOTS, broken_part
+from tlab_dash.session import with_knobs
+
+TINY = with_knobs(default_experiment(), {
+    "architecture.hidden_dim": 32, "architecture.num_layers": 2, "architecture.ff_dim": 64, "training.batch_size": 2,
+    "training.seq_len": 16,
+})
+
+
+@pytest.fixture
+def fleet():
+    fleet = Fleet(workers=1)
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def lab(fleet):
+    lab = Lab(TINY, fleet=fleet)
+    settle(lab, lambda: lab.session.text is not None and lab.session.text.done)
+    yield lab
+    lab.close()
+
+
+def settle(lab, condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while True:
+        lab.refresh()
+        if condition():
+            break
+        assert time.monotonic() < deadline, "never came to be"
+        time.sleep(0.01)
+    lab.refresh()  # the condition may have come true after the page was shown
+    for _ in PLOTS:  # a server's event loop draws them one after the other
+        lab._draw_next()
+
+
+def test_before_training_every_part_shows_something(lab):
+    assert set(lab._plots) == set(PLOTS)
+    assert lab.run_bar.status["step"] == 0
+    assert lab.run_bar.status["loss"] > 2
+    assert [row["kind"] for row in lab.writing.texts] == ["now"]
+    assert len(lab.writing.texts[0]["text"]) > 60
+    assert lab.changes.sentences == [{"text": "Press Train. Watch the text.", "kind": "plain"}]
+    assert lab.probe.markup.count("<span") == len(lab.session.run.probe_tokens)
+    assert lab.map.svg.count("data-layer=") == 2
+    assert lab.knobs.summary == f"{lab.session.run.model.parameter_count:,} parameters"
+
+
+def test_the_page_follows_training(lab):
+    lab.run_bar.on_action("train")
+    settle(lab, lambda: lab.session.run.step >= 20)
+    lab.run_bar.on_action("pause")
+    settle(lab, lambda: lab.session.state == "paused")
+    time.sleep(0.3)
+    lab.refresh()
+    run = lab.session.run
+    assert lab.run_bar.status["step"] == run.step
+    recent = run.recorder.group("train")["loss"].values[-20:]
+    assert lab.run_bar.status["loss"] == pytest.approx(recent.mean())
+    assert len(lab._plots["loss"].columns) > 0
+
+
+def test_nothing_is_sent_when_nothing_is_new(lab, monkeypatch):
+    settle(lab, lambda: True)
+    monkeypatch.setattr(lab, "show", lambda: pytest.fail("the page was refreshed for nothing"))
+    lab.refresh()
+
+
+def test_a_press_on_a_layer_of_the_map_selects_it_and_looks_inside(lab):
+    lab.map.pressed = {"layer": 1, "count": 1}
+    assert lab.session.selection.resolve(lab.session.run)[0] == 1
+    assert lab.breadcrumb.trail["at"]["layer"] == 1
+    assert lab.shell.tab == "layer_statistics"
+    assert lab.shell.titles["heads"] == "Heads of layer 1"
+    assert lab.map.selected == 1
+
+
+def test_the_breadcrumb_chooses_head_and_character_and_escape_lets_go(lab):
+    lab.breadcrumb._handle_msg({"head": 3})
+    lab.breadcrumb._handle_msg({"position": 5})
+    assert lab.session.selection.resolve(lab.session.run)[1:] == (3, 5)
+    assert lab.breadcrumb.trail["pinned"]
+    lab.shell._handle_msg({"key": "escape"})
+    assert not lab.breadcrumb.trail["pinned"]
+    assert lab.breadcrumb.trail["note"] == "Following the liveliest head"
+
+
+def test_the_selection_survives_a_new_run_and_is_clamped(lab):
+    lab.breadcrumb._handle_msg({"layer": 1})
+    first = lab.session.run
+    lab.session.change(num_layers=3)
+    settle(lab, lambda: lab.session.run is not first)
+    assert lab.breadcrumb.trail["at"]["layer"] == 1
+    assert lab.breadcrumb.trail["options"]["layer"] == ["0", "1", "2"]
+    assert lab.map.svg.count("data-layer=") == 3
+
+
+def test_the_theme_reaches_the_plots_the_map_and_the_probe_text(lab):
+    before = lab._plots["loss"].figure
+    lab.shell._handle_msg({"theme": "dark"})
+    assert lab._plots["loss"].figure is not before
+    assert lab.map.dark
+    after = lab._plots["loss"].figure
+    lab.shell._handle_msg({"theme": "dark"})
+    assert lab._plots["loss"].figure is after
+
+
+@pytest.mark.parametrize("message", [
+    {"theme": "purple"}, {"tab": "nonsense"}, {"statistic": "nonsense"}, {"key": "q"}, {"servable": 1}, ["key"], "key",
+])
+def test_a_message_that_makes_no_sense_is_ignored(lab, message):
+    lab.shell._handle_msg(message)
+    assert lab.shell.tab == "signal"
+    assert lab.map.statistic == "gradient"
+
+
+def test_space_trains_and_pauses(lab):
+    lab.shell._handle_msg({"key": "space"})
+    assert lab.session.state == "training"
+    lab.shell._handle_msg({"key": "space"})
+    assert lab.session.state in ("ready", "paused")
+
+
+def test_a_phone_gets_a_map_of_rows(lab):
+    lab.shell._handle_msg({"narrow": True})
+    assert lab.map.compact
+
+
+def test_a_run_that_breaks_says_where_and_the_page_keeps_working(fleet):
+    wild = with_knobs(TINY, {"training.learning_rate": 1000.0, "training.grad_clip": None, "architecture.norm_type": "None",
+                             "training.warmup_steps": 0})
+    lab = Lab(wild, fleet=fleet)
+    settle(lab, lambda: lab.session.run is not None)
+    lab.run_bar.on_action("train")
+    settle(lab, lambda: lab.session.state == "stopped")
+    assert lab.run_bar.status["state"] == "stopped"
+    assert lab.changes.sentences[0]["kind"] == "warning"
+    assert lab.changes.sentences[0]["text"] == lab.session.run.divergence.message
+    lab.breadcrumb._handle_msg({"head": 1})
+    first = lab.session.run
+    lab.session.change(learning_rate=0.001)
+    settle(lab, lambda: lab.session.run is not first)
+    assert lab.session.state == "ready"
+    lab.close()
+
+
+def test_closing_the_page_frees_its_run(lab):
+    run = weakref.ref(lab.session.run)
+    lab.close()
+    deadline = time.monotonic() + 5
+    while run() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.02)
+    assert run() is None
+
+
+def test_the_part_that_broke_is_found_from_its_site():
+    assert broken_part("blocks.3.post_norm2") == "blocks.3.mlp"
+    assert broken_part("blocks.1.q.gradient") == "blocks.1.attention"
+    assert broken_part("logits") == "logits"

@@ -1,0 +1,195 @@
+"""The knobs: one for each parameter of an experiment, made from what the parameter says of itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import param
+
+from tlab_core.corpora import CORPORA
+from tlab_core.experiment import Experiment
+from tlab_core.knobs import BooleanKnob, ChoiceKnob, CountOrAutoKnob, IntegerKnob, NumberKnob
+from tlab_core.settings import Problem
+from tlab_dash.component import STATIC, Component
+from tlab_dash.session import Session, knob_value
+
+# What stands on the page by name; every knob that is named nowhere joins the folded group.
+GROUPS = {
+    "Wiring": (
+        "architecture.residual_type", "architecture.norm_type", "architecture.activation_type",
+        "architecture.pos_encoding_type",
+    ),
+    "Size": (
+        "architecture.num_layers", "architecture.hidden_dim", "architecture.num_heads", "architecture.ff_dim",
+        "training.seq_len",
+    ),
+    "Training": (
+        "training.learning_rate", "training.batch_size", "training.warmup_steps", "training.schedule",
+        "training.weight_decay", "training.grad_clip",
+    ),
+    "Data": ("corpus", "architecture.seed"),
+}
+FOLDED = "More"
+# The corpus decides the vocabulary, the prompt has a field of its own, the probe text is the corpus's.
+NOT_KNOBS = ("architecture", "training", "architecture.vocab_size", "prompt", "probe_text")
+NONE_MEANS = {"training.grad_clip": "off"}
+ROUND_NUMBERS = (1, 1.5, 2, 3, 5, 7)  # the stops within each power of ten
+MOST_STOPS = 64  # more and a slider of 220 pixels skips some
+FALLBACK_BOUNDS = {"training.min_learning_rate": (1e-6, 1e-1)}
+
+
+class Knobs(Component):
+    """The column of knobs of one session, with what does not fit written beside the knob it is about."""
+
+    groups = param.List(default=[], doc="What each knob is called, offers and explains.")
+    values = param.Dict(default={}, doc="Value by full name.")
+    problems = param.List(default=[], doc="knob, message, and the words on the button that fixes it.")
+    summary = param.String(default="", doc="How large the model is.")
+
+    _esm = STATIC / "knobs.js"
+
+    def __init__(self, session: Session, **params):
+        groups = knob_groups(session.draft)
+        super().__init__(groups=groups, sizing_mode="stretch_both", **params)
+        self._session = session
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the session's draft, problems and run are now."""
+        session = self._session
+        names = [knob["name"] for group in self.groups for knob in group["knobs"]]
+        self.param.update(
+            values={name: knob_value(session.draft, name) for name in names},
+            problems=[self._describe(i, problem) for i, problem in enumerate(session.problems)],
+            summary=summary(session.run),
+        )
+
+    def _describe(self, index: int, problem: Problem) -> dict:
+        return {
+            "index": index,
+            "knob": problem.knob,
+            "message": f"{problem.allowed[:1].upper()}{problem.allowed[1:]}.",
+            "fix": fix_label(self._session.draft, problem),
+        }
+
+    def on_turn(self, turned: dict) -> None:
+        """Turn the knob `turned["knob"]` to `turned["value"]`."""
+        known = {knob["name"] for group in self.groups for knob in group["knobs"]}
+        if turned["knob"] in known:
+            self._session.change({turned["knob"]: turned["value"]})
+        self.refresh()
+
+    def on_fix(self, index: int) -> None:
+        """Apply the fix of the problem with this index."""
+        if 0 <= index < len(self._session.problems):
+            self._session.fix(self._session.problems[index])
+        self.refresh()
+
+
+def summary(run) -> str:
+    """Return the number of parameters of a run's model in words; empty before there is a run."""
+    return "" if run is None else f"{run.model.parameter_count:,} parameters"
+
+
+def fix_label(experiment: Experiment, problem: Problem) -> str:
+    """Return the words on the button that applies a problem's fix: "Set Heads to 4"; empty where there is none."""
+    parts = []
+    for knob, value in problem.fix.items():
+        parts.append(f"{parameter(experiment, knob).label} to {value_label(knob, value)}")
+    return f"Set {' and '.join(parts)}" if parts else ""
+
+
+def knob_groups(experiment: Experiment) -> list[dict]:
+    """Return the groups of knobs as the page wants them, each knob with name, label, unit, doc, kind and what it offers."""
+    placed = {name for names in GROUPS.values() for name in names}
+    rest = [name for name in all_knobs(experiment) if name not in placed]
+    groups = [{"title": title, "folded": False, "names": names} for title, names in GROUPS.items()]
+    groups.append({"title": FOLDED, "folded": True, "names": rest})
+    return [
+        {"title": group["title"], "folded": group["folded"], "knobs": [describe(experiment, n) for n in group["names"]]}
+        for group in groups
+    ]
+
+
+def all_knobs(experiment: Experiment) -> list[str]:
+    """Return the full names of all knobs that the page offers."""
+    own = [*experiment.knobs()]
+    for part in ("architecture", "training"):
+        own += [f"{part}.{knob}" for knob in getattr(experiment, part).knobs()]
+    return [name for name in own if name not in NOT_KNOBS]
+
+
+def parameter(experiment: Experiment, knob: str) -> param.Parameter:
+    """Return the parameter object behind a knob given by its full name."""
+    *part, name = knob.split(".")
+    return (getattr(experiment, part[0]) if part else experiment).param[name]
+
+
+def describe(experiment: Experiment, knob: str) -> dict:
+    """Return one knob as the page wants it."""
+    p = parameter(experiment, knob)
+    about = {"name": knob, "label": p.label, "unit": getattr(p, "unit", ""), "doc": p.doc}
+    if knob == "corpus":
+        names = CORPORA.names()
+        given = [] if experiment.corpus in names else [experiment.corpus]
+        return about | {"kind": "choice", "options": [*given, *names]}
+    if isinstance(p, ChoiceKnob):
+        return about | {"kind": "choice", "options": p.names()}
+    if isinstance(p, BooleanKnob):
+        return about | {"kind": "switch"}
+    if p.name == "seed":
+        return about | {"kind": "number", "minimum": p.bounds[0]}
+    return about | {
+        "kind": "slider", "stops": [{"value": value, "label": value_label(knob, value)} for value in stops(p, knob)],
+    }
+
+
+def value_label(knob: str, value) -> str:
+    """Return a knob's value as text, never in exponent notation.
+
+    >>> value_label("training.learning_rate", 1e-05)
+    '0.00001'
+    >>> value_label("training.grad_clip", None)
+    'off'
+    """
+    if value is None:
+        return NONE_MEANS.get(knob, "auto")
+    if isinstance(value, float):
+        return np.format_float_positional(float(f"{value:.6g}"), trim="-")
+    return str(value)
+
+
+def stops(p: IntegerKnob | NumberKnob, knob: str = "") -> list:
+    """Return the values that a slider stops at: even steps, or round numbers where the range spans powers of ten."""
+    low, high = p.softbounds or FALLBACK_BOUNDS[knob]
+    whole = isinstance(p, IntegerKnob)
+    if p.step:
+        step = p.step
+        while (high - low) / step > MOST_STOPS:
+            step *= 2
+        values = [low + i * step for i in range(int((high - low) / step) + 1)]
+    elif whole and high - low <= MOST_STOPS:
+        values = list(range(low, high + 1))
+    elif not whole and 0.5 <= low < high < 1:  # what matters is how far from one: 0.9, 0.95, 0.99
+        values = [round(1 - x, 6) for x in reversed(round_numbers(1 - high, 1 - low))]
+    else:
+        values = round_numbers(low, high)
+        values = sorted({int(value) for value in values if value == int(value)}) if whole else values
+    if p.default is not None and p.default not in values and not isinstance(p.default, str):
+        values = sorted([*values, p.default])
+    first = ["auto"] if isinstance(p, CountOrAutoKnob) else [None] if p.allow_None else []
+    return first + values
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Return the round numbers from `low` to `high`, a few in each power of ten; a low of 0 comes first.
+
+    >>> round_numbers(0.1, 1)
+    [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0]
+    """
+    start = low if low > 0 else high / 100
+    exponents = range(math.floor(math.log10(start)), math.ceil(math.log10(high)) + 1)
+    values = [float(f"{digit * 10.0**exponent:.6g}") for exponent in exponents for digit in ROUND_NUMBERS]
+    inside = [value for value in values if start * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+    return ([0.0] if low == 0 else []) + inside

@@ -1,0 +1,71 @@
+"""The run bar: Train, Pause, Step, Reset, how fast, and where the run stands."""
+
+from __future__ import annotations
+
+import numpy as np
+import param
+
+from tlab_dash.component import STATIC, Component
+from tlab_dash.session import Session
+
+RECENT = 20  # steps that the loss and the speed are averaged over
+
+
+class RunBar(Component):
+    """The bar on top (at the bottom of a phone) that drives one session's run."""
+
+    status = param.Dict(default={}, doc="State, step, loss, characters a second, pace and a notice.")
+
+    _esm = STATIC / "run_bar.js"
+
+    def __init__(self, session: Session, **params):
+        super().__init__(sizing_mode="stretch_width", **params)
+        self._session = session
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show where the session's run stands."""
+        self.status = status(self._session)
+
+    def on_action(self, action: str) -> None:
+        """Carry out a press: train, pause, step or reset."""
+        session = self._session
+        press = {"train": session.train, "pause": session.pause, "step": session.step_once, "reset": session.reset}
+        if action in press:
+            press[action]()
+            self.refresh()
+
+    def on_pace(self, pace: str) -> None:
+        """Train at full speed or slowly."""
+        if pace in ("full", "slow"):
+            self._session.pace = pace
+
+
+def status(session: Session) -> dict:
+    """Return what the run bar shows of a session."""
+    run = session.run
+    figures = {"step": 0, "loss": None, "rate": None} if run is None else recent(run)
+    return {
+        "ready": run is not None,
+        "state": session.state,
+        "pace": session.pace,
+        "notice": "Building the model …" if run is None and not session.message else "",
+        **figures,
+    }
+
+
+def recent(run) -> dict:
+    """Return the step, and loss and characters a second over the last steps (the probe's loss before the first)."""
+    if run.step == 0:
+        return {"step": 0, "loss": _number(run.recorder.group("probe")["loss"].values[-1].mean()), "rate": None}
+    train = run.recorder.group("train")
+    seconds, tokens = train["seconds"].values[-RECENT:], train["tokens"].values[-RECENT:]
+    rate = None
+    if len(seconds) > 1 and seconds[-1] > seconds[0]:
+        rate = round((tokens[-1] - tokens[0]) / (seconds[-1] - seconds[0]), -2)
+    return {"step": run.step, "loss": _number(train["loss"].values[-RECENT:].mean()), "rate": _number(rate)}
+
+
+def _number(x) -> float | None:
+    """Return a plain float, or None for what JSON can't carry."""
+    return None if x is None or not np.isfinite(x) else float(x)

@@ -1,0 +1,168 @@
+// The knobs. Python describes each one (`groups`) and its value (`values`); turning one sends {knob, value} back.
+// A slider runs over a list of stops, so that a learning rate can go 0.001, 0.002, 0.003 and a width can be "auto".
+
+const PAUSE = 300; // ms: arrow keys fire a change each, so wait for the last
+
+export function render({ model }) {
+  const panel = document.createElement("div");
+  panel.className = "knob-list";
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.setAttribute("role", "tooltip");
+  tip.hidden = true;
+  const setters = new Map();
+  const waiting = new Map();
+
+  const turn = (knob, value, wait) => {
+    clearTimeout(waiting.get(knob));
+    waiting.set(knob, setTimeout(() => {
+      waiting.delete(knob);
+      model.send_msg({ turn: { knob, value } });
+    }, wait));
+  };
+
+  const control = (knob, id) => {
+    if (knob.kind === "choice") {
+      const select = document.createElement("select");
+      select.append(...knob.options.map((name) => new Option(name, name)));
+      select.addEventListener("change", () => turn(knob.name, select.value, 0));
+      setters.set(knob.name, (value) => (select.value = value));
+      return [select];
+    }
+    if (knob.kind === "switch") {
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.addEventListener("change", () => turn(knob.name, box.checked, 0));
+      setters.set(knob.name, (value) => (box.checked = value));
+      return [box];
+    }
+    if (knob.kind === "number") {
+      const field = document.createElement("input");
+      Object.assign(field, { type: "number", min: knob.minimum, step: 1 });
+      field.addEventListener("change", () => field.value !== "" && turn(knob.name, Number(field.value), PAUSE));
+      setters.set(knob.name, (value) => (field.value = value));
+      return [field];
+    }
+    const slider = document.createElement("input");
+    const output = document.createElement("output");
+    output.htmlFor = id;
+    Object.assign(slider, { type: "range", min: 0, step: 1 });
+    let stops = knob.stops;
+    const say = () => {
+      output.textContent = stops[slider.value].label;
+      slider.setAttribute("aria-valuetext", `${stops[slider.value].label} ${knob.unit}`.trim());
+      slider.style.setProperty("--filled", `${(100 * slider.value) / Math.max(1, stops.length - 1)}%`);
+    };
+    slider.addEventListener("input", say);
+    slider.addEventListener("change", () => turn(knob.name, stops[slider.value].value, PAUSE));
+    setters.set(knob.name, (value) => {
+      stops = knob.stops;
+      let at = stops.findIndex((stop) => stop.value === value);
+      if (at < 0) {
+        // A value that no stop has, from a script or a link, gets a stop of its own.
+        const after = stops.findIndex((stop) => stop.value !== null && stop.value > value);
+        at = after < 0 ? stops.length : after;
+        stops = [...stops.slice(0, at), { value, label: String(value) }, ...stops.slice(at)];
+      }
+      slider.max = stops.length - 1;
+      slider.value = at;
+      say();
+    });
+    return [slider, output];
+  };
+
+  const help = (knob) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "help", textContent: "?" });
+    button.setAttribute("aria-label", `What is ${knob.label}? ${knob.doc}`);
+    const open = () => {
+      tip.textContent = knob.doc;
+      tip.hidden = false;
+      const at = button.getBoundingClientRect();
+      const edge = panel.getBoundingClientRect().right; // beside the panel, or above the knob where there is no room
+      const width = Math.min(280, window.innerWidth - 24);
+      const beside = edge + width + 12 < window.innerWidth;
+      tip.style.width = `${width}px`;
+      tip.style.left = `${beside ? edge + 4 : 12}px`;
+      const top = beside ? at.top - 8 : at.top - tip.offsetHeight - 8;
+      tip.style.top = `${Math.max(8, Math.min(top, window.innerHeight - tip.offsetHeight - 8))}px`;
+    };
+    const close = () => (tip.hidden = true);
+    button.addEventListener("mouseenter", open);
+    button.addEventListener("focus", open);
+    button.addEventListener("click", open);
+    button.addEventListener("mouseleave", close);
+    button.addEventListener("blur", close);
+    button.addEventListener("keydown", (event) => event.key === "Escape" && close());
+    return button;
+  };
+
+  const row = (knob) => {
+    const line = document.createElement("div");
+    line.className = `knob ${knob.kind}`;
+    line.dataset.knob = knob.name;
+    const id = `knob-${knob.name.replace(".", "-")}`;
+    const label = document.createElement("label");
+    label.htmlFor = id;
+    label.textContent = knob.label;
+    const [input, output] = control(knob, id);
+    input.id = id;
+    const problem = document.createElement("div");
+    problem.className = "problem";
+    problem.setAttribute("role", "alert");
+    line.append(label, help(knob), ...(output ? [output] : []), input, problem);
+    return line;
+  };
+
+  const build = () => {
+    setters.clear();
+    const groups = model.groups.map((group) => {
+      const box = document.createElement(group.folded ? "details" : "fieldset");
+      const title = document.createElement(group.folded ? "summary" : "legend");
+      title.textContent = group.title;
+      box.append(title, ...group.knobs.map(row));
+      return box;
+    });
+    const summary = document.createElement("p");
+    summary.className = "summary";
+    const elsewhere = document.createElement("div");
+    elsewhere.className = "problem elsewhere";
+    panel.replaceChildren(...groups, elsewhere, summary, tip);
+  };
+
+  const show = () => {
+    for (const [name, set] of setters) if (!waiting.has(name)) set(model.values[name]);
+  };
+  const explain = (problem) => {
+    const words = document.createElement("p");
+    words.textContent = problem.message;
+    if (!problem.fix) return words;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = problem.fix;
+    button.addEventListener("click", () => model.send_msg({ fix: problem.index }));
+    words.append(" ", button);
+    return words;
+  };
+  const complain = () => {
+    const elsewhere = model.problems.filter((problem) => !setters.has(problem.knob)); // of what has no knob here
+    panel.querySelector(".elsewhere").replaceChildren(...elsewhere.map(explain));
+    for (const line of panel.querySelectorAll(".knob")) {
+      const mine = model.problems.filter((problem) => problem.knob === line.dataset.knob);
+      line.classList.toggle("wrong", mine.length > 0);
+      line.querySelector(".problem").replaceChildren(...mine.map(explain));
+      const folded = line.closest("details");
+      if (mine.length && folded) folded.open = true;
+    }
+  };
+  const count = () => (panel.querySelector(".summary").textContent = model.summary);
+
+  build();
+  show();
+  complain();
+  count();
+  model.on("values", show);
+  model.on("problems", complain);
+  model.on("summary", count);
+  return panel;
+}

@@ -1,0 +1,65 @@
+// The run bar: what the run is doing and the buttons that drive it. Python sends `status`; presses go back as messages.
+
+const number = new Intl.NumberFormat("en");
+
+export function render({ model }) {
+  const bar = document.createElement("div");
+  bar.className = "console";
+  bar.innerHTML = `
+    <h1>Transformer Intuition Lab</h1>
+    <div class="drive" role="group" aria-label="Training">
+      <button type="button" data-action="train" class="primary"></button>
+      <button type="button" data-action="step">Step</button>
+      <button type="button" data-action="reset">Reset</button>
+    </div>
+    <label class="pace">Speed
+      <select aria-label="Speed"><option value="full">Full</option><option value="slow">Slow, 5 steps/s</option></select>
+    </label>
+    <dl class="figures">
+      <div><dt>step</dt><dd data-figure="step"></dd></div>
+      <div><dt>loss</dt><dd data-figure="loss"></dd></div>
+      <div class="rate"><dt>characters/s</dt><dd data-figure="rate"></dd></div>
+    </dl>
+    <p class="notice" role="status"></p>
+    <button type="button" class="theme" aria-label="Switch between light and dark">◐</button>
+    <button type="button" class="knobs-button" aria-expanded="false">Knobs</button>`;
+  const find = (selector) => bar.querySelector(selector);
+  const train = find('[data-action="train"]');
+
+  const show = () => {
+    const status = model.status;
+    const training = status.state === "training";
+    const name = training ? "Pause" : "Train";
+    if (train.textContent !== name) train.textContent = name;
+    train.dataset.action = name.toLowerCase();
+    train.classList.toggle("primary", !training);
+    train.disabled = !status.ready || status.state === "stopped";
+    find('[data-action="step"]').disabled = !status.ready || training || status.state === "stopped";
+    find('[data-action="reset"]').disabled = !status.ready || (status.step === 0 && !training);
+    find('[data-figure="step"]').textContent = status.ready ? number.format(status.step) : "–";
+    find('[data-figure="loss"]').textContent = status.loss === null ? "–" : status.loss.toFixed(2);
+    find('[data-figure="rate"]').textContent = status.rate === null ? "–" : number.format(status.rate);
+    find("select").value = status.pace;
+    const notice = find(".notice");
+    if (notice.textContent !== status.notice) notice.textContent = status.notice;
+    notice.title = status.notice;
+    bar.dataset.state = status.state;
+  };
+  for (const button of bar.querySelectorAll(".drive button"))
+    button.addEventListener("click", () => model.send_msg({ action: button.dataset.action }));
+  find("select").addEventListener("change", (event) => model.send_msg({ pace: event.target.value }));
+
+  const tell = (name, detail) => bar.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
+  find(".theme").addEventListener("click", () => tell("tlab-theme"));
+  const knobs = find(".knobs-button");
+  knobs.addEventListener("click", () => {
+    const open = knobs.getAttribute("aria-expanded") !== "true";
+    knobs.setAttribute("aria-expanded", String(open));
+    bar.classList.toggle("open", open);
+    tell("tlab-sheet", open);
+  });
+
+  model.on("status", show);
+  show();
+  return bar;
+}

@@ -1,0 +1,146 @@
+"""One layer from top to bottom: how large the signal is at each place, and how strongly each is told to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import holoviews as hv
+import numpy as np
+
+from tlab_core.residuals import RESIDUALS
+from tlab_core.schema import SITES
+from tlab_dash.theme import Theme
+from tlab_dash.views import look
+from tlab_dash.views.view import Columns, Range, View, empty, ghost_step, row, values
+
+# In the order a signal meets them: name, site (a number: the residual stream, so many depths below the first), colour.
+PLACES = (
+    ("stream in", 0, "residual"),
+    ("norm 1", "norm1", "norm"),
+    ("queries", "q", "attention"),
+    ("keys", "k", "attention"),
+    ("values", "v", "attention"),
+    ("attention", "attention", "attention"),
+    ("post-norm 1", "post_norm1", "norm"),
+    ("stream between", 1, "residual"),
+    ("norm 2", "norm2", "norm"),
+    ("before activation", "preactivation", "feed_forward"),
+    ("activation", "activation", "feed_forward"),
+    ("feed-forward", "mlp", "feed_forward"),
+    ("post-norm 2", "post_norm2", "norm"),
+    ("stream out", 2, "residual"),
+)
+Place = tuple[str, str | int, str]
+
+RMS = hv.Dimension("rms", label="RMS")
+PLACE = hv.Dimension("place", label="place in the layer")
+
+
+def columns(run, selection, ghost=None) -> Columns:
+    """Return the RMS of signal and gradient at each place of the chosen layer that exists, and the dead share in words."""
+    layer, _, _ = selection.resolve(run)
+    shown = [place for place in PLACES if _exists(run, place)]
+    place = np.arange(len(shown), dtype=float)
+    signal, gradient = ({"rms": rms, "place": place} for rms in _sizes(run, shown, layer, selection.step))
+    ghosts = [empty("rms", "place")] * 2
+    if ghost and layer < len(ghost.recorder.coordinates["layer"]):
+        ghosts = [{"rms": rms, "place": place} for rms in _sizes(ghost, shown, layer, ghost_step(run, selection))]
+    low, high = _decades(table["rms"] for table in (signal, gradient, *ghosts))
+    dead = row(run, "layers", selection.step)["dead_share"][layer]
+    note = [i for i, (_, site, _) in enumerate(shown) if site == "activation" and np.isfinite(dead)]
+    return {
+        "places": {
+            "name": np.array([name for name, _, _ in shown], dtype=object),
+            "part": np.array([part for _, _, part in shown], dtype=object),
+        },
+        "ghost_signal": ghosts[0],
+        "ghost_gradient": ghosts[1],
+        "gradient": gradient,
+        "signal": signal,
+        "dead": {
+            "rms": np.full(len(note), np.sqrt(low * high)),
+            "place": np.array(note, dtype=float),
+            "note": np.array([f"{dead:.0%} dead units"] * len(note), dtype=object),
+        },
+    }
+
+
+def draw(columns: Columns, theme: Theme) -> hv.Overlay:
+    """Return the overlay: a dot a place for the signal, a triangle for its gradient, hollow grey ones for the ghost."""
+    c = columns
+    colours = np.array([getattr(theme, part) for part in c["places"]["part"]], dtype=object)
+    ticks = [(i, name) for i, name in enumerate(c["places"]["name"])]
+
+    def points(part: str, label: str, **style) -> hv.Points:
+        return hv.Points(c[part], [RMS, PLACE], label=label).opts(**style, backend="bokeh")
+
+    def coloured(part: str, label: str, **style) -> hv.Points:
+        return hv.Points(c[part] | {"colour": colours}, [RMS, PLACE], "colour", label=label).opts(
+            color="colour", **style, backend="bokeh")
+
+    hollow = {"fill_alpha": 0, "line_color": theme.ghost, "line_width": 1.5}
+    return hv.Overlay([
+        points("ghost_signal", "ghost", size=11, **hollow),
+        points("ghost_gradient", "", marker="triangle", size=12, **hollow),
+        coloured("gradient", "gradient ↑", marker="triangle", size=8),
+        coloured("signal", "signal ↓", size=8),
+        hv.Labels(c["dead"], [RMS, PLACE], "note").opts(
+            **look.text(theme, text_align="center", text_color=theme.text), backend="bokeh"),
+    ]).opts(**look.frame(
+        theme, xlabel="RMS (signal; gradient in nats per unit)", ylabel="", yticks=ticks, logx=True,
+        xticks=look.log_ticker(), xformatter="%g", invert_yaxis=True,
+        gridstyle={"grid_line_color": theme.line, "grid_line_width": 1},
+    ), backend="bokeh")
+
+
+def limits(columns: Columns) -> tuple[Range, Range]:
+    """Return the axes: whole decades that hold every value; a row a place, the first at the top."""
+    parts = ("signal", "gradient", "ghost_signal", "ghost_gradient")
+    count = len(columns["places"]["name"])
+    return _decades(columns[part]["rms"] for part in parts), (count - 0.5, -0.5)
+
+
+def _exists(run, place: Place) -> bool:
+    """Whether the run's layers have such a place: the first record says so, as a later one may be NaN because a run broke.
+
+    A norm on the road puts out the residual stream itself, which has a row already.
+    """
+    _, site, _ = place
+    if isinstance(site, int):
+        return True
+    if site in ("norm1", "norm2") and RESIDUALS.get(run.experiment.architecture.residual_type).norm_on_the_road:
+        return False
+    return bool(np.isfinite(values(run, "layers", "rms")[0, 0, SITES.index(site)]))
+
+
+def _sizes(run, places: list[Place], layer: int, step: int | None) -> list[np.ndarray]:
+    """RMS of the signal and of the gradient at each place, NaN where the layer has no such place."""
+    branch, stream = row(run, "layers", step), row(run, "residual", step)
+    return [
+        np.array([
+            stream[name][2 * layer + site] if isinstance(site, int) else branch[name][layer, SITES.index(site)]
+            for _, site, _ in places
+        ], dtype=float)
+        for name in ("rms", "gradient_rms")
+    ]
+
+
+def _decades(sizes: Iterable[np.ndarray]) -> Range:
+    """Whole powers of ten around everything that is finite."""
+    sizes = np.concatenate(list(sizes))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not len(sizes):
+        return 0.1, 10.0
+    low, high = np.floor(np.log10(sizes.min() / 1.1)), np.ceil(np.log10(sizes.max() * 1.1))
+    return float(10**low), float(10**high)
+
+
+layer_statistics = View(
+    name="layer_statistics",
+    title="Inside the layer",
+    caption="Dots: how large the signal is at each place. Triangles: how strongly each place is told to change.",
+    columns=columns,
+    draw=draw,
+    limits=limits,
+    fixed=("places",),
+)
