@@ -78,8 +78,8 @@ def sentences(session: Session) -> list[Sentence]:
     elif past_horizon(session):
         rate = value_label("", run.experiment.training.resolved_min_learning_rate)
         said.append(Sentence(f"Step {run.step:,}: the schedule has ended. Train goes on at learning rate {rate}.", "aside"))
-    elif session.marks:
-        mark = session.marks[-1]
+    elif run.marks:
+        mark = run.marks[-1]
         said.append(Sentence(f"Step {mark.step:,}: {knob_words(session, mark.knob, mark.before)} became "
                              f"{value_label(mark.knob, mark.after)}.", "aside"))
     said += alone(run) if ghost is None else compared(session)

@@ -74,10 +74,14 @@ class Knobs(Component):
         }
 
     def on_turn(self, turned: dict) -> None:
-        """Turn the knob `turned["knob"]` to `turned["value"]`."""
-        known = {knob["name"] for group in self.groups for knob in group["knobs"]}
-        if turned["knob"] in known:
-            self._session.change({turned["knob"]: turned["value"]})
+        """Turn the knob `turned["knob"]` to `turned["value"]`, if that is something the page offers.
+
+        Anything else did not come from the page. Text is the reason: only a person at the server may name a file on it.
+        """
+        described = {knob["name"]: knob for group in self.groups for knob in group["knobs"]}
+        knob = described.get(turned.get("knob"))
+        if knob is not None and offers(knob, turned.get("value")):
+            self._session.change({knob["name"]: turned["value"]})
         self.refresh()
 
     def on_fix(self, index: int) -> None:
@@ -85,6 +89,19 @@ class Knobs(Component):
         if 0 <= index < len(self._session.problems):
             self._session.fix(self._session.problems[index])
         self.refresh()
+
+
+def offers(knob: dict, value) -> bool:
+    """Return whether the page offers `value` for a knob, as `describe` gave it.
+
+    >>> offers({"kind": "choice", "options": ["stories"]}, "/etc/passwd")
+    False
+    """
+    if knob["kind"] == "choice":
+        return value in knob["options"]
+    if knob["kind"] == "slider":
+        return any(value == stop["value"] for stop in knob["stops"])
+    return isinstance(value, bool if knob["kind"] == "switch" else int)
 
 
 def summary(run) -> str:

@@ -225,7 +225,9 @@ class Seat:
         wanted = (run, run.step, request)
         if self._written == wanted or run.divergence is not None:
             return
+        kept = len(run.samples)
         asked = self._written is None or self._written[2] != request
+        asked = asked or (kept < len(KEPT_STEPS) and run.step >= KEPT_STEPS[kept])
         if self.training and not asked and time.monotonic() < self._next_text:
             return
         began = time.monotonic()
@@ -241,6 +243,6 @@ class Seat:
         self.text = Text(run.step, prompt, text, done=True)
         self._written = wanted
         self._next_text = time.monotonic() + (time.monotonic() - began) * (1 / WRITING_SHARE - 1)
-        if len(run.samples) < len(KEPT_STEPS) and run.step >= KEPT_STEPS[len(run.samples)]:
+        if kept < len(KEPT_STEPS) and run.step >= KEPT_STEPS[kept]:
             self._keep(self.text)
         self._tell()

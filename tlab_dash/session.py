@@ -7,7 +7,6 @@ seat, and `poll` (five times a second) brings home what the seat has published. 
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 
 import param
 
@@ -25,16 +24,6 @@ SLOW = 5  # steps a second
 # Filled in from the corpus when a run is built, so not what anyone turned.
 DECIDED_BY_CORPUS = frozenset({"architecture.vocab_size", "prompt"})
 STATES = ["ready", "training", "paused", "stopped"]
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A knob that was turned while the run went on."""
-
-    step: int
-    knob: str
-    before: float | None
-    after: float | None
 
 
 class Session(param.Parameterized):
@@ -59,7 +48,6 @@ class Session(param.Parameterized):
         self._seen = 0
         self._dice = 0
         self._told = ""
-        self._marks = weakref.WeakKeyDictionary()
         # A page that vanishes without a word (a notebook cell run again) must not train on for ever.
         weakref.finalize(self, self._seat.close)
         self._write()
@@ -148,14 +136,7 @@ class Session(param.Parameterized):
         """Apply the fix that `problem` proposes."""
         self.change(problem.fix)
 
-    @property
-    def marks(self) -> list[Mark]:
-        """Return the knobs that were turned while the run went on."""
-        return self._marks.get(self.run, []) if self.run is not None else []
-
     def _adjust(self, knobs: dict) -> None:
-        marks = [Mark(self.run.step, knob, knob_value(self.experiment, knob), after) for knob, after in knobs.items()]
-        self._marks[self.run] = [*self.marks, *marks]
         self.experiment = self.draft = with_knobs(self.experiment, knobs)
         self._seat.adjust({knob.removeprefix("training."): after for knob, after in knobs.items()})
 

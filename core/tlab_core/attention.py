@@ -139,13 +139,13 @@ class CausalSelfAttention:
         heads, d_heads = self._merge(output, work), self._merge(d_output, work)
         weights, scale = work.buffer(f"{self.name}.weights", B, H, T, T), work.buffer(f"{self.name}.scale", B, H, T, 1)
         for part in work.blocks(B, H * T * T):
-            P, O, dO = weights[part], heads[part], d_heads[part]
+            P, dO = weights[part], d_heads[part]
             dP = work.buffer("attention.dP", *P.shape)
             dO *= scale[part]  # P holds numerators: scaling dO makes all products below come out as if it held weights
             np.matmul(P.swapaxes(-1, -2), dO, out=dv[part])  # O = P·v  =>  dv = Pᵀ·dO,  dP = dO·vᵀ
             np.matmul(dO, v[part].swapaxes(-1, -2), out=dP)
             # softmax: dS = P ∘ (dP − Σ_k P·dP), and Σ_k P·dP = dO·O, a row of d numbers instead of T
-            dP -= np.vecdot(dO, O)[..., None]
+            dP -= np.vecdot(dO, heads[part])[..., None]
             dP *= P
             np.matmul(dP, k[part], out=dq[part])  # S = (q/√d)·kᵀ  =>  dq = dS·k/√d,  dk = dSᵀ·(q/√d)
             np.matmul(dP.swapaxes(-1, -2), q[part], out=dk[part])

@@ -26,6 +26,16 @@ class Sample:
     text: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A training setting that was changed while the run went on; `knob` is its full name."""
+
+    step: int
+    knob: str
+    before: float | None
+    after: float | None
+
+
 class Run:
     """What a view reads of a run, live or not: settings, measurements and samples."""
 
@@ -37,6 +47,7 @@ class Run:
         self.probe_tokens = probe_tokens  # the characters that the statistics read
         self.baselines = baselines  # nats per character: uniform, unigram, bigram
         self.samples: list[Sample] = []
+        self.marks: list[Mark] = []
         self.divergence: Divergence | None = None
 
     @property
@@ -94,6 +105,9 @@ class LiveRun(Run):
         """Change training settings that act from the next step on, such as the learning rate."""
         training = self.experiment.training.replace(**knobs)
         training.check()
+        before = self.experiment.training
+        self.marks = [*self.marks, *(Mark(self.step, f"training.{knob}", getattr(before, knob), after)
+                                     for knob, after in knobs.items())]
         self.trainer.training.param.update(**knobs)
         self.experiment = self.experiment.replace(training=training)
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 # Elementwise work goes over blocks of rows of about this many numbers (512 KB in float32), so that the arrays a formula
-# touches stay in a core's own cache (2 MB where this was measured). A whole step at 4 layers, width 128 takes
-# 1.08 times as long with an eighth of it, 1.01 times with a half. Fewer, larger blocks also mean fewer moments at which two
-# threads wait for Python's lock.
+# touches stay in a core's own cache (2 MB where this was measured). A step at 4 layers, width 128 takes 1.08 times as long
+# with an eighth of it, 1.01 times with a half. Fewer, larger blocks also mean fewer moments at which two threads wait for
+# Python's lock.
 BLOCK = 131_072
 
 Trace = Callable[[str, np.ndarray], np.ndarray]

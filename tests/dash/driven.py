@@ -5,6 +5,7 @@ import time
 from types import SimpleNamespace
 
 from tlab_core.divergence import Divergence
+from tlab_core.run import Mark
 from tlab_core.tokenizers import CharacterTokenizer
 
 
@@ -21,6 +22,7 @@ class DrivenRun:
         self.built_on = threading.current_thread().name
         self.tokenizer = CharacterTokenizer.from_text("One day nothing happened.")
         self.samples = []
+        self.marks = []
         self.divergence = None
         self.step = 0
         self.requests = []
@@ -42,6 +44,9 @@ class DrivenRun:
                 return
 
     def adjust(self, **knobs):
+        before = self.experiment.training
+        self.marks = [*self.marks, *(Mark(self.step, f"training.{knob}", getattr(before, knob), after)
+                                     for knob, after in knobs.items())]
         self.experiment = self.experiment.replace(training=self.experiment.training.replace(**knobs))
 
     def write(self, prompt, length, temperature, seed):

@@ -6,8 +6,9 @@ import pytest
 from tests.dash.fakes import fake_run
 from tlab_core.divergence import Divergence
 from tlab_core.experiment import default_experiment
+from tlab_core.run import Mark
 from tlab_dash.changes import CLOSE_LOSS, actions, recent_loss, sentences
-from tlab_dash.session import Mark, with_knobs
+from tlab_dash.session import with_knobs
 
 
 def made_up(knobs=None, **how):
@@ -33,9 +34,9 @@ def measured(run, group, variable, change):
     run.recorder = SimpleNamespace(group=lambda name: dataset if name == group else recorder.group(name))
 
 
-def session_of(run, ghost=None, marks=()):
+def session_of(run, ghost=None):
     settings = run.experiment
-    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, marks=list(marks), message="")
+    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, message="")
 
 
 def told(*args, **kwargs):
@@ -111,9 +112,9 @@ def test_numbers_that_are_not_finite_are_shown_and_not_compared():
 
 def test_a_live_knob_is_told_with_its_step():
     run = made_up(records=30)
-    mark = Mark(120, "training.learning_rate", 0.003, 0.01)
+    run.marks = [Mark(120, "training.learning_rate", 0.003, 0.01)]
     probe(run)
-    assert told(run, marks=[mark])[0] == "Step 120: learning rate 0.003 became 0.01."
+    assert told(run)[0] == "Step 120: learning rate 0.003 became 0.01."
 
 
 def test_past_the_horizon_it_says_so_and_offers_to_extend():

@@ -113,6 +113,17 @@ def test_what_is_no_knob_of_the_page_cannot_be_turned(session, knobs, knob):
     assert session.draft is before
 
 
+@pytest.mark.parametrize(("knob", "value"), [
+    ("corpus", "/etc/passwd"), ("architecture.hidden_dim", 16_384), ("architecture.norm_type", "Nrm"),
+    ("architecture.use_bias", "yes"), ("architecture.seed", "0"), ("training.learning_rate", [1]), (["corpus"], "stories"),
+])  # fmt: skip
+def test_a_value_that_the_page_does_not_offer_is_ignored(session, knobs, knob, value):
+    before = session.draft
+    knobs._handle_msg({"turn": {"knob": str(knob), "value": value}})
+    assert session.draft == before
+    assert not session.problems
+
+
 def test_a_problem_stands_beside_its_knob_with_a_button_that_fixes_it(session, knobs):
     first = session.run
     knobs._handle_msg({"turn": {"knob": "architecture.num_heads", "value": 5}})

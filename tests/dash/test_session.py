@@ -147,7 +147,7 @@ def test_a_live_knob_acts_on_the_run_at_once_and_leaves_a_mark(session, knob, va
     settle(session, lambda: getattr(first.experiment.training, knob) == value)
     assert session.run is first
     assert session.ghost is None
-    mark = session.marks[-1]
+    mark = first.marks[-1]
     assert (mark.knob, mark.before, mark.after) == (f"training.{knob}", before, value)
     assert step <= mark.step <= first.step
 
@@ -318,7 +318,7 @@ def test_the_texts_at_the_start_and_at_step_100_are_kept(session):
     settle(session, lambda: len(session.run.samples) == 2)
     steps = [sample.step for sample in session.run.samples]
     assert steps[0] == 0
-    assert steps[1] >= 100
+    assert 100 <= steps[1] <= 160  # within a slice of the hundredth
 
 
 def test_writing_takes_at_most_about_a_fifth_of_the_time(fleet):

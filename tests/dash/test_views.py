@@ -7,7 +7,7 @@ import pytest
 from tests.dash.fakes import add_record, fake_run
 from tlab_core.config import Architecture, Training
 from tlab_core.experiment import Experiment
-from tlab_core.run import LiveRun
+from tlab_core.run import LiveRun, Mark
 from tlab_dash import views
 from tlab_dash.selection import Selection
 from tlab_dash.theme import DARK, LIGHT
@@ -94,6 +94,7 @@ def real_run():
     training = Training(batch_size=2, seq_len=16, statistics_every=3, eval_every=3, executor="serial", shards=1)
     run = LiveRun(Experiment(architecture=architecture, training=training, corpus="stories"))
     run.advance(steps=6)
+    run.adjust(weight_decay=0.05)  # so that there is a mark on its loss
     return run
 
 
@@ -168,6 +169,20 @@ def test_a_long_curve_is_thinned_but_keeps_its_extremes():
     average = moving_average(step, loss)
     assert len(average["step"]) <= MOST_POINTS
     assert average["step"][-1] == 50_000
+
+
+def test_an_exploding_loss_does_not_wipe_out_the_average_after_it():
+    loss = np.concatenate([np.full(20, 1e24), np.full(40, 8.5)])
+    assert moving_average(np.arange(1, 61), loss)["loss"][-1] == pytest.approx(8.5)
+
+
+def test_a_setting_that_was_changed_on_the_way_is_marked(run):
+    assert not len(views.loss.columns(run, Selection())["marks"]["step"])
+    run.marks = [Mark(120, "training.learning_rate", 0.003, 0.01), Mark(130, "training.grad_clip", 1.0, None)]
+    columns = views.loss.columns(run, Selection())
+    assert columns["marks"]["step"].tolist() == columns["marks"]["end"].tolist() == [120, 130]
+    assert columns["mark_names"]["name"].tolist() == [" learning rate 0.01", " gradient clip off"]
+    assert element(views.loss(run), hv.Segments) is not None
 
 
 def test_an_exploding_loss_leaves_at_the_top(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import holoviews as hv
 import numpy as np
 
+from tlab_core.config import Training
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
 from tlab_dash.views.view import Columns, Range, Table, View, empty
@@ -12,6 +13,8 @@ from tlab_dash.views.view import Columns, Range, Table, View, empty
 WINDOW = 25  # steps that the moving average looks back on; fewer at first, where the loss falls fast
 MOST_POINTS = 2000  # a line of more is thinned; a screen has no more columns
 BASELINES = {"uniform": "any letter", "unigram": "letter counts", "bigram": "letter pairs"}
+
+BEYOND = 1e9  # above any axis: a mark runs from the bottom to the top of the plot
 
 STEP = hv.Dimension("step", label="step")
 LOSS = hv.Dimension("loss", label="loss", unit="nats")
@@ -33,6 +36,7 @@ def columns(run, selection, ghost=None) -> Columns:
         "train": train,
         "average": average,
         "validation": validation,
+        **_marks(run),
     }
 
 
@@ -52,6 +56,10 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             color=theme.attention, line_width=2.5, backend="bokeh"),
         hv.Points(c["validation"], [STEP, LOSS], label="unseen text").opts(
             color=theme.surface, line_color=ink, line_width=1.5, size=7, backend="bokeh"),
+        hv.Segments(c["marks"], [STEP, LOSS, "end", "top"]).opts(
+            color=theme.accent, line_width=1, line_dash="dashed", backend="bokeh"),
+        hv.Labels(c["mark_names"], [STEP, LOSS], "name").opts(
+            **look.text(theme, text_align="left", text_baseline="bottom", text_color=theme.accent), backend="bokeh"),
     ]).opts(**look.frame(theme, xlabel="step", ylabel="loss (nats per character)"), backend="bokeh")
 
 
@@ -63,6 +71,22 @@ def limits(columns: Columns) -> tuple[Range, Range]:
     losses = np.concatenate([columns[part]["loss"] for part in ("average", "validation", "ghost")])
     highest = max(losses[np.isfinite(losses)], default=guess)
     return (-right / 60, right), (0.0, min(max(highest, guess), 2 * guess) * 1.12)
+
+
+def _marks(run) -> dict[str, Table]:
+    """A line at each step at which a training setting was changed while the run went on, with its name and new value."""
+    steps = np.array([mark.step for mark in run.marks], dtype=float)
+    names = [_mark_name(mark) for mark in run.marks]
+    nothing = np.zeros(len(steps))
+    return {
+        "marks": {"step": steps, "loss": nothing, "end": steps, "top": np.full(len(steps), BEYOND)},
+        "mark_names": {"step": steps, "loss": nothing, "name": np.array(names, dtype=object)},
+    }
+
+
+def _mark_name(mark) -> str:
+    label = Training.param[mark.knob.removeprefix("training.")].label.lower()
+    return f" {label} {'off' if mark.after is None else format(mark.after, 'g')}"
 
 
 def _curves(run) -> tuple[Table, Table]:
@@ -100,14 +124,14 @@ def moving_average(step: np.ndarray, loss: np.ndarray) -> Table:
     """Return the mean at each step of the last quarter of all losses, at most `WINDOW`; thinned as above."""
     if not len(loss):
         return empty("step", "loss")
-    total = np.concatenate([[0.0], np.cumsum(loss, dtype=float)])
     kept = np.arange(0, len(loss), _stretch(len(loss)))
     if kept[-1] != len(loss) - 1:
         kept = np.append(kept, len(loss) - 1)
     window = np.clip((kept + 1) // 4, 1, WINDOW)
-    with np.errstate(invalid="ignore"):  # a run that broke ends in infinity: there the average ends too
-        mean = (total[kept + 1] - total[kept + 1 - window]) / window
-    return _table(step[kept], mean)
+    # Each window is added up by itself: as a difference of running totals, a loss of 1e24 would wipe out those after it.
+    back = np.arange(WINDOW)
+    losses = np.where(back < window[:, None], loss[np.maximum(kept[:, None] - back, 0)], 0.0)
+    return _table(step[kept], losses.sum(axis=1) / window)
 
 
 def _stretch(count: int) -> int:
