@@ -189,6 +189,41 @@ def test_nothing_scrolls_on_a_laptop_except_the_knobs(open_tab, theme):
             assert apart, (one, other)
 
 
+# Contrast of every heading and label with the page behind it, as the browser draws them, shadow roots included.
+WORST_CONTRAST = """() => {
+  const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const luminance = (css) => {
+    const [r, g, b] = css.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  };
+  const behind = luminance(getComputedStyle(document.body).backgroundColor);
+  let worst = [99, ""];
+  const walk = (root) => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) walk(node.shadowRoot);
+      if (!["H1", "H2", "H3", "LABEL", "DT", "DD", "LEGEND", "SUMMARY", "P"].includes(node.tagName)) continue;
+      if (!node.textContent.trim() || !node.getClientRects().length) continue;
+      const [a, b] = [luminance(getComputedStyle(node).color), behind].sort((x, y) => y - x);
+      const contrast = (a + 0.05) / (b + 0.05);
+      if (contrast < worst[0]) worst = [contrast, node.tagName + ": " + node.textContent.trim()];
+    }
+  };
+  walk(document);
+  return worst;
+}"""
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_every_label_can_be_read_whatever_the_theme_was_when_the_page_was_loaded(open_tab, system):
+    tab = open_tab(color_scheme=system)
+    for theme in (system, {"light": "dark", "dark": "light"}[system]):
+        worn = "document.documentElement.dataset.theme"
+        tab.wait(lambda theme=theme, worn=worn: tab.page.evaluate(worn) == theme, f"the {theme} theme")
+        contrast, where = tab.page.evaluate(WORST_CONTRAST)
+        assert contrast >= 3.9, f"{theme}: {where}"
+        tab.press("Switch between light and dark")
+
+
 def test_the_theme_follows_the_system_and_can_be_switched(open_tab):
     tab = open_tab(color_scheme="dark")
     assert tab.page.evaluate("document.documentElement.dataset.theme") == "dark"
