@@ -26,6 +26,8 @@ class Transformer:
     Raises KnobError for a value that one knob can't take and SettingsError for knobs that don't go together.
 
     >>> model = Transformer(vocab_size=10, hidden_dim=8, num_layers=1, num_heads=2)
+    >>> model
+    <Transformer: 1 layers × 8, 2 heads, feed-forward 24, Pre-LN, RMSNorm, SwiGLU, RoPE, 1,024 parameters in float32>
     >>> model.forward([[1, 2, 3]]).shape
     (1, 3, 10)
     """
@@ -100,6 +102,12 @@ class Transformer:
         from tlab_core.generation import generate  # generation stands on the model, so it can't be imported above
 
         return generate(self, prompt, max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+
+    def __repr__(self):
+        a = self.architecture
+        return (f"<Transformer: {a.num_layers} layers × {a.hidden_dim}, {a.num_heads} heads, feed-forward {a.resolved_ff_dim}, "
+                f"{a.residual_type}, {a.norm_type}, {a.activation_type}, {a.pos_encoding_type}, "
+                f"{self.parameter_count:,} parameters in {a.dtype}>")
 
     @property
     def parameter_count(self) -> int:
