@@ -5,8 +5,8 @@ from tlab_core.activations import ACTIVATIONS
 from tlab_core.knobs import BooleanKnob, ChoiceKnob, CountOrAutoKnob, IntegerKnob, NumberKnob
 from tlab_core.norms import NORMS
 from tlab_core.optimizers import OPTIMIZERS
-from tlab_core.parallel import EXECUTORS
 from tlab_core.positions import POSITIONS
+from tlab_core.processes import EXECUTORS
 from tlab_core.residuals import RESIDUALS
 from tlab_core.schedules import SCHEDULES
 from tlab_core.settings import Problem, Settings
@@ -136,7 +136,8 @@ class Training(Settings):
         "Into how many parts a batch is cut to be worked on at once. It fixes the order of sums, and so the last bit of "
         "every number; auto takes one for each core."))
     executor = ChoiceKnob("auto", options=EXECUTORS, extra=("auto",), label="Executor", doc=(
-        "Who works on the shards: one after the other, or a thread each. It never changes a number."))
+        "Who works on the shards: this process one after the other, a thread each, or worker processes, which are fastest "
+        "but take half a second to start; auto takes them for large models. It never changes a number."))
 
     @property
     def resolved_min_learning_rate(self) -> float:

@@ -1,7 +1,7 @@
-"""Who works on the shards of a batch: one after the other, or a thread for each.
+"""How a batch is cut into shards, and how jobs are done in this process: one after the other, or a thread for each.
 
-An executor maps a function over jobs and returns the results in the jobs' order, so it never changes a number: what the
-sums are and in which order they are taken is fixed by how the work was cut (`cut`), not by who does it.
+`serial` and `threads` map a function over jobs and return the results in the jobs' order, so they never change a number.
+The executors that a setting can name are teams: see team.py, and processes.py for worker processes.
 
 While a step runs, NumPy's matrix products are held to one thread each (`one_blas_thread`). Two shards with one thread each
 beat one product spread over two threads, and a product's last bits no longer depend on how many threads it was given.
@@ -20,7 +20,18 @@ from threadpoolctl import ThreadpoolController
 
 from tlab_core.registry import Registry
 
-EXECUTORS = Registry("executor")
+EXECUTORS = Registry("executor")  # of subclasses of team.Team
+
+# Parameters times tokens of a step from which "auto" takes worker processes. Measured with 2 shards on 2 cores, ms a step:
+#     layers, width, batch, length     work   serial  threads  processes
+#     2, 32, 16, 32                   1.5e7      3.0      4.8        2.4
+#     2, 64, 16, 64                   1.1e8     12.4      9.5        7.2
+#     4, 128, 8, 64                   4.2e8     33.8     23.4       19.3
+#     4, 128, 16, 128                 1.7e9      149       82         77
+#     6, 256, 16, 128                 9.8e9      648      356        335
+# Processes win everywhere, but a worker takes 0.4 s to start (and 60 MB): 170 steps of the second size make up for that, 20
+# of the last. Below, a run is so short or so fast that it isn't worth it.
+WORTH_PROCESSES = 100_000_000
 
 
 def cores() -> int:
@@ -35,11 +46,16 @@ def resolve_shards(shards: int | str, batch_size: int) -> int:
     return min(cores() if shards == "auto" else shards, batch_size)
 
 
-def resolve_executor(executor: str, shards: int) -> str:
-    """Return the name of the executor: "auto" is threads where there is more than one shard."""
-    if executor == "auto":
-        return "threads" if shards > 1 else "serial"
-    return EXECUTORS.canonical(executor)
+def resolve_executor(executor: str, shards: int, work: int = 0) -> str:
+    """Return the name of the executor. "auto" is serial for one shard, threads for several, processes for much work.
+
+    work: parameters times tokens of a step.
+    """
+    if executor != "auto":
+        return EXECUTORS.canonical(executor)
+    if shards == 1:
+        return "serial"
+    return "processes" if work >= WORTH_PROCESSES else "threads"
 
 
 def cut(size: int, parts: int) -> list[slice]:
@@ -66,24 +82,30 @@ def quietly(function: Callable, job):
         return function(job)
 
 
-@EXECUTORS.register("serial")
 def serial(function: Callable, jobs: Sequence) -> list:
     """Call `function` on each job, one after the other."""
     return [quietly(function, job) for job in jobs]
 
 
-@EXECUTORS.register("threads")
 def threads(function: Callable, jobs: Sequence) -> list:
     """Call `function` on all jobs at once, each in a thread: the first in the caller's own, the others in the pool.
 
     NumPy lets go of Python's lock inside its loops, so the threads really run side by side.
     """
-    others = [pool().submit(quietly, function, job) for job in jobs[1:]]
+    count = min(cores(), len(jobs))
+
+    def every(first: int) -> list:
+        return [quietly(function, job) for job in jobs[first::count]]
+
+    others = [pool().submit(every, first) for first in range(1, count)]
     try:
-        first = quietly(function, jobs[0])
+        mine = every(0)
     finally:
         wait(others)  # also after an error: nobody may still be writing into the shared buffers
-    return [first, *(other.result() for other in others)]
+    results = [None] * len(jobs)
+    for first, done in enumerate([mine, *(other.result() for other in others)]):
+        results[first::count] = done
+    return results
 
 
 @cache

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,29 @@ def flat_views(shapes: dict[str, tuple[int, ...]], dtype) -> tuple[np.ndarray, d
     >>> list(views), flat.size, matrix_size
     (['bias', 'weight'], 8, 6)
     """
+    flat = np.zeros(sum(map(math.prod, shapes.values())), dtype)
+    matrix_size = sum(math.prod(shape) for shape in shapes.values() if len(shape) >= 2)
+    return flat, named_views(flat, shapes), matrix_size
+
+
+def named_views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Return a view of a flat buffer for each name, laid out as `flat_views` says."""
     laid_out = sorted(shapes, key=lambda name: len(shapes[name]) < 2)  # stable: matrices first
-    sizes = {name: math.prod(shapes[name]) for name in laid_out}
-    flat = np.zeros(sum(sizes.values()), dtype)
     offsets, end = {}, 0
     for name in laid_out:
-        offsets[name], end = end, end + sizes[name]
-    views = {name: flat[offsets[name] : offsets[name] + sizes[name]].reshape(shape) for name, shape in shapes.items()}
-    return flat, views, sum(size for name, size in sizes.items() if len(shapes[name]) >= 2)
+        offsets[name], end = end, end + math.prod(shapes[name])
+    return {name: flat[offsets[name] : offsets[name] + math.prod(shape)].reshape(shape) for name, shape in shapes.items()}
+
+
+def move(model: Any, flat: np.ndarray, *, keep: bool = True) -> None:
+    """Let a model's parameters live in the buffer `flat` from now on; `model.parameters` stays the same dict.
+
+    `keep` copies their values there; without it the model takes on the values that it finds.
+    """
+    if keep:
+        flat[...] = model.flat
+    model.flat = flat
+    model.parameters.update(named_views(flat, model.shapes))
 
 
 def fill(views: dict[str, np.ndarray], parameters: dict[str, Parameter], seed: int) -> None:

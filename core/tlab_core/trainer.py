@@ -2,7 +2,7 @@
 
 A step: take the batch of its number, cut it into shards, run each forward and backward, add up their gradients in a
 fixed order, shorten the gradient if it is too long, ask the schedule for the rate, update, record. Who computes what
-(parallel.py) never changes a number; how the batch is cut (`shards`) does, in the last bits.
+(team.py) never changes a number; how the batch is cut (`shards`) does, in the last bits.
 """
 
 import json
@@ -23,10 +23,12 @@ from tlab_core.config import Training
 from tlab_core.divergence import DivergedError, Divergence, find_first, layer_of
 from tlab_core.history import History, provenance
 from tlab_core.interrupts import interrupts_wait
-from tlab_core.optimizers import OPTIMIZERS, blocks
+from tlab_core.optimizers import OPTIMIZERS
 from tlab_core.parameters import flat_views
+from tlab_core.processes import WorkerError
 from tlab_core.schedules import learning_rate
 from tlab_core.schema import coordinates
+from tlab_core.team import Team, Threads
 
 VALIDATION_BATCHES = 8  # at most; fewer where validation is frequent, so that it stays a few percent of the time
 PROBE_LENGTH = 64  # tokens of the validation part that the statistics read, unless a probe is given
@@ -92,7 +94,8 @@ class Trainer:
         self._check_length("seq_len", self.training.seq_len)
         self.probe = self._checked_probe(probe)
         self.shards = parallel.resolve_shards(self.training.shards, self.training.batch_size)
-        self.executor = parallel.resolve_executor(self.training.executor, self.shards)
+        work = model.flat.size * self.training.batch_size * self.training.seq_len
+        self.executor = parallel.resolve_executor(self.training.executor, self.shards, work)
         self.optimizer = OPTIMIZERS.get(self.training.optimizer)(model.flat, model.matrix_size)
         self.step = 0
         self.tokens = 0
@@ -100,9 +103,8 @@ class Trainer:
         self.divergence: Divergence | None = None
         self.recorder = History(self._coordinates(), self._attributes(experiment))
         self._validation_batches = max(1, min(VALIDATION_BATCHES, self.training.eval_every // 8))
-        self._spans = parallel.cut(model.flat.size, min(self.shards, model.flat.size))
         self._start = self._views(model.flat)
-        self._works: list = []
+        self._team: Team | None = None
         self._probe_work = None  # kept, since making one costs a fifth of a measurement
         self._busy = threading.RLock()
 
@@ -149,7 +151,7 @@ class Trainer:
             )
         with self._at_work():
             chosen = self.data.validation_batches(batches)
-            total = sum(self._losses(tokens, targets) for tokens, targets, _ in chosen)
+            total = sum(self._at_hand().losses(tokens, targets) for tokens, targets, _ in chosen)
             return total / sum(targets.size for _, targets, _ in chosen)
 
     @property
@@ -159,9 +161,11 @@ class Trainer:
         return self.recorder.tree
 
     def close(self) -> None:
-        """Give back the buffers. The history stays readable, and `run` would make the buffers anew."""
+        """Give back the buffers and stop worker processes. The history stays readable, and `run` would begin anew."""
         with self._busy:
-            self._works, self._probe_work = [], None
+            if self._team is not None:
+                self._team.close()
+            self._team, self._probe_work = None, None
 
     # ---- one step
 
@@ -182,7 +186,7 @@ class Trainer:
             began = time.perf_counter()
             step = self.step + 1
             tokens, targets = self.batch(step)
-            loss, norm = self._gradient(tokens, targets)
+            loss, norm = self._at_hand().gradient(tokens, targets)
             rate = learning_rate(step, self.training)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 self.divergence = self._why(step, tokens, targets, loss)
@@ -191,7 +195,7 @@ class Trainer:
                 return Record(step, loss, rate, norm, self.tokens, self.seconds, self.divergence)
             looking = self._looks_inside(step)
             before = self._views(self.model.flat) if looking else None
-            self._update(step, rate, self._shortening(norm))
+            self._at_hand().update(step, rate, self._shortening(norm))
             self.step = step
             self.tokens += tokens.size
             record = Record(step, loss, rate, norm, self.tokens, self.seconds + time.perf_counter() - began)
@@ -209,38 +213,19 @@ class Trainer:
             if step % self.training.eval_every == 0 or step == self.training.steps:
                 self._validate()
             if looking:
-                self._look_inside(self._shard_works()[0].gradients, before)
+                self._look_inside(self._at_hand().shards.work(0).gradients, before)
             self.seconds += time.perf_counter() - began
             return record
-
-    def _gradient(self, tokens: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Return the batch's loss and the length of its gradient, which is left in the first shard's arrays."""
-        works = self._shard_works()
-        rows = parallel.cut(len(tokens), self.shards)
-
-        def one_shard(shard: int) -> float:
-            part = rows[shard]
-            return self.model.shard_loss_and_grads(tokens[part], targets[part], works[shard], 1 / tokens.size)
-
-        def add_up(span: slice) -> float:
-            return sum_gradients([work.flat_gradients for work in works], span)
-
-        losses = self._map(one_shard, range(self.shards))
-        return sum(losses), math.sqrt(sum(self._map(add_up, self._spans)))
 
     def _shortening(self, norm: float) -> float:
         """Return what the gradient is multiplied by, so that it is at most `grad_clip` long (Pascanu et al. 2013)."""
         longest = self.training.grad_clip
         return 1.0 if longest is None or norm <= longest else longest / norm
 
-    def _update(self, step: int, rate: float, scale: float) -> None:
-        gradient = self._shard_works()[0].flat_gradients
-        self._map(lambda span: self.optimizer.update(gradient, span, step, rate, self.training, scale), self._spans)
-
     def _why(self, step: int, tokens: np.ndarray, targets: np.ndarray, loss: float) -> Divergence:
         """Run the batch again, looking at every number, and return where the first one broke."""
         shards = [(tokens[rows], targets[rows]) for rows in parallel.cut(len(tokens), self.shards)]
-        found = find_first(self.model, shards, self._shard_works()[0], 1 / tokens.size)
+        found = find_first(self.model, shards, self._at_hand().shards.work(0), 1 / tokens.size)
         site, kind = found or ("grad_norm" if math.isfinite(loss) else "loss", "infinite number")
         return Divergence(step, layer_of(site), site, kind, *self._last_score(layer_of(site)))
 
@@ -270,24 +255,13 @@ class Trainer:
     def _validate(self) -> None:
         """Record the loss on the fixed validation pieces, and how many answer characters are guessed right."""
         chosen = self.data.validation_batches(self._validation_batches)
-        loss = sum(self._losses(tokens, targets) for tokens, targets, _ in chosen)
+        loss = sum(self._at_hand().losses(tokens, targets) for tokens, targets, _ in chosen)
         values = {"loss": loss / sum(targets.size for _, targets, _ in chosen)}
         if self.data.answers is not None:
             right = [self._right_answers(*pieces) for pieces in chosen]
             asked = sum(mask.sum() for *_, mask in chosen)
             values["answer_accuracy"] = sum(right) / asked if asked else math.nan
         self.recorder.append("validation", self.step, values)
-
-    def _losses(self, tokens: np.ndarray, targets: np.ndarray) -> float:
-        """Return the sum of the tokens' losses over some sequences."""
-        works = self._shard_works()
-        rows = parallel.cut(len(tokens), min(self.shards, len(tokens)))
-
-        def one_shard(shard: int) -> float:
-            part = rows[shard]
-            return float(self.model.shard_losses(tokens[part], targets[part], works[shard]).sum())
-
-        return sum(self._map(one_shard, range(len(rows))))
 
     def _right_answers(self, tokens: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> int:
         """Count the answer characters that the model finds likeliest, each given the true text before it."""
@@ -297,7 +271,7 @@ class Trainer:
             guesses = self.model.forward(tokens[part]).argmax(axis=-1)
             return int(((guesses == targets[part]) & mask[part]).sum())
 
-        return sum(self._map(one_shard, rows))
+        return sum(self._at_hand().map(one_shard, rows))
 
     # ---- set-up
 
@@ -307,14 +281,22 @@ class Trainer:
         with self._busy, interrupts_wait(), parallel.one_blas_thread():
             yield
 
-    def _map(self, function, jobs) -> list:
-        return parallel.EXECUTORS.get(self.executor)(function, jobs)
+    def _at_hand(self) -> Team:
+        """Return the team that makes the steps, put together when first needed.
 
-    def _shard_works(self) -> list:
-        """Return one workspace a shard, made when first needed."""
-        if not self._works:
-            self._works = [self.model.workspace() for _ in range(self.shards)]
-        return self._works
+        Where "auto" has chosen processes and they can't be had, threads do the work, and the history says so.
+        """
+        if self._team is None:
+            given = self.model, self.optimizer, self.training, self.shards
+            try:
+                self._team = parallel.EXECUTORS.get(self.executor)(*given)
+            except WorkerError as error:
+                if self.training.executor != "auto":
+                    raise
+                self.executor = "threads"
+                self.recorder.attributes["executor"] = f"threads ({error.reason})"
+                self._team = Threads(*given)
+        return self._team
 
     def _views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return a copy of a flat buffer, as arrays by parameter name."""
@@ -370,22 +352,3 @@ class Trainer:
             "executor": self.executor,
             "blas": json.dumps(parallel.blas_kernels()),
         }
-
-
-def sum_gradients(gradients: list[np.ndarray], span: slice) -> float:
-    """Add the shards' gradients into the first one's, over `span`, and return the sum of the result's squares.
-
-    Blocks go in order, shards go in order within each, and the squares add up in float64: the same numbers whoever
-    computes them.
-    """
-    total, first = 0.0, gradients[0]
-    for block in blocks(span.start, span.stop):
-        part = first[block]
-        for other in gradients[1:]:
-            part += other[block]
-        square = float(np.dot(part, part))
-        if not math.isfinite(square):  # too long for float32 to square, perhaps, and still finite
-            wide = part.astype(np.float64)
-            square = float(np.dot(wide, wide))
-        total += square
-    return total

@@ -105,8 +105,8 @@ class Transformer:
 
     def __repr__(self):
         a = self.architecture
-        return (f"<Transformer: {a.num_layers} layers × {a.hidden_dim}, {a.num_heads} heads, feed-forward {a.resolved_ff_dim}, "
-                f"{a.residual_type}, {a.norm_type}, {a.activation_type}, {a.pos_encoding_type}, "
+        size = f"{a.num_layers} layers × {a.hidden_dim}, {a.num_heads} heads, feed-forward {a.resolved_ff_dim}"
+        return (f"<Transformer: {size}, {a.residual_type}, {a.norm_type}, {a.activation_type}, {a.pos_encoding_type}, "
                 f"{self.parameter_count:,} parameters in {a.dtype}>")
 
     @property

@@ -25,7 +25,7 @@ class Workspace:
         self.flat_gradients = flat_gradients
         self.dtype = flat_gradients.dtype
         self.saved: dict[str, np.ndarray] = {}
-        self._buffers: dict[tuple, np.ndarray] = {}
+        self.buffers: dict[tuple, np.ndarray] = {}  # may be lent to one workspace after another
         self.begin(0, 0, None)
 
     def begin(self, batch: int, length: int, trace: Trace | None) -> None:
@@ -36,13 +36,13 @@ class Workspace:
     def buffer(self, name: str, *shape: int) -> np.ndarray:
         """Return the array kept for (name, shape), with whatever was last written to it."""
         key = (name, shape)
-        if key not in self._buffers:
-            self._buffers[key] = np.empty(shape, self.dtype)
-        return self._buffers[key]
+        if key not in self.buffers:
+            self.buffers[key] = np.empty(shape, self.dtype)
+        return self.buffers[key]
 
     def ones(self, count: int) -> np.ndarray:
         """Return `count` ones: a product with them sums several times as fast as NumPy's sum over a short axis."""
-        if ("ones", (count,)) not in self._buffers:
+        if ("ones", (count,)) not in self.buffers:
             self.buffer("ones", count)[...] = 1
         return self.buffer("ones", count)
 

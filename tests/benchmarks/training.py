@@ -19,6 +19,7 @@ import os
 import resource
 import statistics
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ VOCABULARY = 65
 QUIET = 0.1  # a window counts as undisturbed when other programs took at most this share of the processor
 
 
-def numpy_side(size, llama, shards):
+def numpy_side(size, llama, shards, executor):
     """Return a function that makes one step of the lab's trainer, and what to print about it."""
     from tlab_core.config import Architecture, Training
     from tlab_core.parallel import blas_kernels
@@ -45,17 +46,24 @@ def numpy_side(size, llama, shards):
     )
     never = 10_000_000
     training = Training(
-        batch_size=batch, seq_len=seq, shards=shards, statistics_every=never, eval_every=never, learning_rate=3e-4
+        batch_size=batch,
+        seq_len=seq,
+        shards=shards,
+        statistics_every=never,
+        eval_every=never,
+        learning_rate=3e-4,
+        executor=executor,
     )
     tokens = np.random.default_rng(0).integers(0, VOCABULARY, 200_000)
     trainer = Trainer(Transformer(architecture), tokens, training)
     trainer.measure()
     trainer.step = 100  # past the first steps, which are looked into whatever the cadence
     run = trainer.run(steps=never)
-    return lambda: next(run).loss, f"NumPy {np.__version__}, {', '.join(blas_kernels())}, {trainer.shards} shards"
+    about = f"NumPy {np.__version__}, {', '.join(blas_kernels())}, {trainer.shards} shards, {trainer.executor}"
+    return lambda: next(run).loss, about
 
 
-def torch_side(size, llama, shards):
+def torch_side(size, llama, shards, executor):
     """Return a function that makes one step of the same model in eager PyTorch, and what to print about it."""
     import torch
 
@@ -91,6 +99,32 @@ def busy_seconds():
     return sum(map(int, (user, nice, system, interrupts, soft, stolen))) / os.sysconf("SC_CLK_TCK")
 
 
+def children():
+    """Yield the folder in /proc of every process that this one started and that is still there."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                yield stat.parent
+
+
+def own_seconds():
+    """Return the processor time that this process and its workers have used."""
+    ticks = 0
+    for child in children():
+        ticks += sum(map(int, (child / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory():
+    """Return the peak memory of this process and its workers in MB; what they share is counted once."""
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for child in children():
+        lines = (line.split() for line in (child / "status").read_text().splitlines())
+        sizes = {words[0]: int(words[1]) for words in lines if words[0] in ("VmHWM:", "RssShmem:")}
+        kilobytes += sizes["VmHWM:"] - sizes.get("RssShmem:", 0)
+    return kilobytes / 1024
+
+
 def wait_for_quiet(patience):
     """Wait until the machine has been idle for a second, but no longer than `patience` seconds."""
     until = time.perf_counter() + patience
@@ -101,34 +135,34 @@ def wait_for_quiet(patience):
             return
 
 
-def side(pipe, make, size, llama, shards, seconds):
+def side(pipe, make, size, llama, shards, executor, seconds):
     """Train for `seconds` each time the pipe says so, and answer with tokens/s and the share that others had."""
-    step, about = make(size, llama, shards)
+    step, about = make(size, llama, shards, executor)
     for _ in range(3):
         step()
     pipe.send(about)
     while pipe.recv():
         step()  # wakes caches and threads up again
-        others = busy_seconds() - time.process_time()
+        others = busy_seconds() - own_seconds()
         times, began_all = [], time.perf_counter()
         until = began_all + seconds
         while time.perf_counter() < until:
             began = time.perf_counter()
             step()
             times.append(time.perf_counter() - began)
-        others = busy_seconds() - time.process_time() - others
+        others = busy_seconds() - own_seconds() - others
         share = others / (time.perf_counter() - began_all) / os.cpu_count()
         pipe.send((size[4] * size[5] / statistics.median(times), share))
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    pipe.send(peak_memory())
 
 
-def compare(size, llama, shards, seconds, rounds, patience):
+def compare(size, llama, shards, executor, seconds, rounds, patience):
     """Print one line of the table."""
     spawn = multiprocessing.get_context("spawn")
     pipes, processes, about, windows, memory = {}, {}, {}, {"numpy": [], "torch": []}, {}
     for name, make in (("numpy", numpy_side), ("torch", torch_side)):
         pipes[name], theirs = spawn.Pipe()
-        processes[name] = spawn.Process(target=side, args=(theirs, make, size, llama, shards, seconds))
+        processes[name] = spawn.Process(target=side, args=(theirs, make, size, llama, shards, executor, seconds))
         processes[name].start()
         about[name] = pipes[name].recv()
     for _ in range(rounds):
@@ -162,6 +196,7 @@ def main():
     parser.add_argument("sizes", nargs="*", help="layers,width,heads,ff,batch,seq, or the beginning of one in the table")
     parser.add_argument("--llama", action="store_true", help="RMSNorm, SwiGLU, RoPE, no biases")
     parser.add_argument("--shards", default="auto")
+    parser.add_argument("--executor", default="auto", help="auto, serial, threads or processes")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a window")
     parser.add_argument("--rounds", type=int, default=5, help="windows of each side")
     parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet machine, each round")
@@ -174,7 +209,7 @@ def main():
     columns = f"{'size':<22}{'NumPy':>10}{'PyTorch':>10}{'ratio':>7}  {'by pair':<9}{'memory':>8}{'others':>8}  quiet"
     print(f"{columns}  tokens/s; memory: ratio of the peaks")
     for size in sizes:
-        compare(size, given.llama, shards, given.seconds, given.rounds, given.patience)
+        compare(size, given.llama, shards, given.executor, given.seconds, given.rounds, given.patience)
 
 
 if __name__ == "__main__":

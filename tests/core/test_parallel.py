@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tlab_core import parallel
-from tlab_core.parallel import EXECUTORS, cut, one_blas_thread, resolve_executor, resolve_shards
+from tlab_core.parallel import cut, one_blas_thread, resolve_executor, resolve_shards, serial, threads
 from tlab_core.registry import UnknownNameError
 
-executors = pytest.mark.parametrize("executor", [function for _, function in EXECUTORS.items()], ids=EXECUTORS.names())
+executors = pytest.mark.parametrize("executor", [serial, threads])
 
 
 def blas_threads():
@@ -57,7 +57,7 @@ def test_results_come_in_the_jobs_order(executor):
 
 def test_threads_really_run_at_once():
     together = threading.Barrier(2, timeout=10)
-    EXECUTORS.get("threads")(lambda job: together.wait(), [0, 1])  # one after the other, the barrier would break
+    threads(lambda job: together.wait(), [0, 1])  # one after the other, the barrier would break
 
 
 @executors
@@ -92,7 +92,7 @@ def test_after_an_error_no_thread_is_still_at_work():
         ended.set()
 
     with pytest.raises(KeyError):
-        EXECUTORS.get("threads")(work, [0, 1])
+        threads(work, [0, 1])
     assert ended.is_set()
 
 

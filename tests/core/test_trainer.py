@@ -10,7 +10,7 @@ from tests.core.tiny_runs import TOKENS, model_of, same_bits, trainer_of
 from tlab_core import statistics
 from tlab_core.optimizers import AdamW
 from tlab_core.schedules import learning_rate
-from tlab_core.trainer import sum_gradients
+from tlab_core.shards import sum_gradients
 
 # ---- one step
 
