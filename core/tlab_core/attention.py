@@ -37,7 +37,8 @@ class HeadNorm:
     def backward(self, dy: np.ndarray, work: Workspace) -> None:
         # y = w·u with u = x·r: dx = r · (g − u · mean(g·u)), where g = w·dy
         unit, scale = work.buffer(f"{self.name}.unit", *dy.shape), work.buffer(f"{self.name}.scale", *dy.shape[:-1], 1)
-        np.sum(dy * unit, axis=(0, 1, 2), out=work.gradients[f"{self.name}.weight"])
+        dw = work.gradient(f"{self.name}.weight")
+        dw += np.sum(dy * unit, axis=(0, 1, 2))
         dy *= work.parameters[f"{self.name}.weight"]
         dy -= unit * (np.vecdot(dy, unit)[..., None] / self.head_dim)
         dy *= scale
@@ -126,7 +127,7 @@ class CausalSelfAttention:
         np.exp(P, out=P)
 
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return the gradient at `x` from that at the branch's output; write the parameters' gradients."""
+        """Return the gradient at `x` from that at the branch's output; add the parameters' gradients."""
         B, T, H, d = work.batch, work.length, self.heads, self.head_dim
         N, D = B * T, self.dim
         dy = work.site(f"{self.block}.attention.gradient", dy)

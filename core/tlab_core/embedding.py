@@ -51,13 +51,13 @@ class Head:
         return np.matmul(x, W, out=work.buffer("logits", len(x), self.vocab_size))
 
     def backward(self, d_logits: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return dx = d_logits · Wᵀ; write dW = xᵀ · d_logits (tied: into the table's gradient)."""
+        """Return dx = d_logits · Wᵀ; add dW = xᵀ · d_logits (tied: into the table's gradient)."""
         x, dx = work.saved["head"], work.buffer("head.dx", len(d_logits), self.dim)
         if self.tied:
-            np.matmul(d_logits.T, x, out=work.gradients[TokenEmbedding.name])
+            work.add_product(TokenEmbedding.name, d_logits.T, x)
             return np.matmul(d_logits, work.parameters[TokenEmbedding.name], out=dx)
-        work.gradients[TokenEmbedding.name][...] = 0
-        np.matmul(x.T, d_logits, out=work.gradients["head.weight"])
+        work.gradient(TokenEmbedding.name)  # empty it; tied, the product above has filled it
+        work.add_product("head.weight", x.T, d_logits)
         return np.matmul(d_logits, work.parameters["head.weight"].T, out=dx)
 
 

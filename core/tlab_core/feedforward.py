@@ -46,7 +46,7 @@ class FeedForward:
         return work.site(f"{self.block}.mlp", y)
 
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return the gradient at `x` from that at the branch's output; write the parameters' gradients."""
+        """Return the gradient at `x` from that at the branch's output; add the parameters' gradients."""
         N, F = len(dy), self.ff_dim
         dy = work.site(f"{self.block}.mlp.gradient", dy)
         da = self.down.backward(dy, work, out=work.buffer("mlp.da", N, F))

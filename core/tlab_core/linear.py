@@ -37,9 +37,9 @@ class Linear:
             y += work.parameters[f"{self.name}.bias"]
 
     def backward(self, dy: np.ndarray, work: Workspace, out: np.ndarray) -> np.ndarray:
-        """Return dx = dy · Wᵀ in `out`; write dW = xᵀ · dy and db = Σ dy over the rows."""
+        """Return dx = dy · Wᵀ in `out`; add dW = xᵀ · dy and db = Σ dy over the rows."""
         x = work.saved[self.name]
-        np.matmul(x.T, dy, out=work.gradients[f"{self.name}.weight"])
+        work.add_product(f"{self.name}.weight", x.T, dy)
         if self.use_bias:
-            np.matmul(work.ones(len(dy)), dy, out=work.gradients[f"{self.name}.bias"])
+            work.add_product(f"{self.name}.bias", work.ones(len(dy)), dy)
         return np.matmul(dy, work.parameters[f"{self.name}.weight"].T, out=out)

@@ -27,7 +27,7 @@ class Norm:
         raise NotImplementedError
 
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
-        """Return the gradient at the input from `dy`, the gradient at the output; write the parameters' gradients."""
+        """Return the gradient at the input from `dy`, the gradient at the output; add the parameters' gradients."""
         raise NotImplementedError
 
 
@@ -69,8 +69,7 @@ class LayerNorm(Norm):
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
         average, ones = np.full(D, 1 / D, dy.dtype), work.ones(N)
-        dw = work.gradients[f"{self.name}.weight"]
-        dw[...] = 0
+        dw = work.gradient(f"{self.name}.weight")
         for rows in row_blocks(N, D):
             g, u, t = dx[rows], unit[rows], product[rows]
             np.multiply(dy[rows], u, out=t)
@@ -82,7 +81,7 @@ class LayerNorm(Norm):
             g -= mean_g
             g *= scale[rows]
         if self.use_bias:
-            np.matmul(ones, dy, out=work.gradients[f"{self.name}.bias"])
+            work.add_product(f"{self.name}.bias", ones, dy)
         return dx
 
 
@@ -117,8 +116,7 @@ class RMSNorm(Norm):
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
         w_average, ones = w * (1 / D), work.ones(N)
-        dw = work.gradients[f"{self.name}.weight"]
-        dw[...] = 0
+        dw = work.gradient(f"{self.name}.weight")
         for rows in row_blocks(N, D):
             g, u, t = dx[rows], unit[rows], product[rows]
             np.multiply(dy[rows], u, out=t)

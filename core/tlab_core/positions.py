@@ -38,7 +38,7 @@ class PositionEncoding:
         """Change the embeddings x (batch, length, D) in place."""
 
     def embed_backward(self, dx: np.ndarray, work: Workspace) -> None:
-        """Turn dx, the gradient after `embed`, into the gradient before it, in place; write the parameters' gradients."""
+        """Turn dx, the gradient after `embed`, into the gradient before it, in place; add the parameters' gradients."""
 
     def rotate(self, x: np.ndarray) -> None:
         """Change queries or keys x (batch, heads, length, head_dim) in place."""
@@ -189,9 +189,8 @@ class Learned(PositionEncoding):
         x += work.parameters["position_embedding.weight"][:length]
 
     def embed_backward(self, dx, work):
-        dw = work.gradients["position_embedding.weight"]
-        dw[dx.shape[1] :] = 0
-        np.sum(dx, axis=0, out=dw[: dx.shape[1]])
+        dw = work.gradient("position_embedding.weight")
+        dw[: dx.shape[1]] += np.sum(dx, axis=0)
 
 
 @POSITIONS.register("None")

@@ -1,6 +1,7 @@
 """The transformer: embed, a stack of blocks, scores for the next token; its loss and gradients, all by hand."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tlab_core.norms import NORMS
 from tlab_core.parameters import fill, flat_views
 from tlab_core.positions import POSITIONS
 from tlab_core.residuals import RESIDUALS
-from tlab_core.workspace import Trace, Workspace
+from tlab_core.workspace import Trace, Workspace, pieces
 
 
 class Transformer:
@@ -150,18 +151,31 @@ class Transformer:
 
     def shard_losses(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace) -> np.ndarray:
         """Return each position's loss (B, T) in float64, forward only."""
+        losses = np.empty(tokens.shape)
         with np.errstate(all="ignore"):
-            logits = self._forward(tokens, work, None)
-            return CrossEntropy.forward(logits, targets.ravel(), work).reshape(tokens.shape)
+            for part in self._pieces(tokens):
+                logits = self._forward(tokens[part], work, None)
+                losses[part] = CrossEntropy.forward(logits, targets[part].ravel(), work).reshape(losses[part].shape)
+        return losses
 
     def shard_loss_and_grads(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace, scale: float,
                              trace: Trace | None = None) -> float:
-        """Return scale · Σ loss and write its gradients into `work`; scale is 1 / (positions of the whole batch)."""
+        """Return scale · Σ loss and write its gradients into `work`; scale is 1 / (positions of the whole batch).
+
+        A few sequences go through at a time (see workspace.pieces); under a trace all at once, so that it sees them whole.
+        """
+        total = 0.0
         with np.errstate(all="ignore"):
-            logits = self._forward(tokens, work, trace)
-            losses = CrossEntropy.forward(logits, targets.ravel(), work)
-            self._backward(CrossEntropy.backward(logits, targets.ravel(), scale, work), tokens, work)
-            return float(losses.sum()) * scale
+            for part in self._pieces(tokens) if trace is None else [slice(None)]:
+                work.adding = bool(part.start)
+                logits = self._forward(tokens[part], work, trace)
+                total += float(CrossEntropy.forward(logits, targets[part].ravel(), work).sum())
+                d_logits = CrossEntropy.backward(logits, targets[part].ravel(), scale, work)
+                self._backward(d_logits, tokens[part], work)
+        return total * scale
+
+    def _pieces(self, tokens: np.ndarray) -> Iterator[slice]:
+        return pieces(*tokens.shape, self.architecture.hidden_dim)
 
     def _forward(self, tokens: np.ndarray, work: Workspace, trace: Trace | None) -> np.ndarray:
         work.begin(*tokens.shape, trace)

@@ -10,6 +10,12 @@ import numpy as np
 # Python's lock.
 BLOCK = 131_072
 
+# A shard goes through the model a few sequences at a time, of about this many numbers on the residual stream but at least
+# PIECE_ROWS rows: what one layer writes is then still in cache when the next reads it. At 4 layers, width 128, 8 sequences
+# of 128 take 67 ms in one piece, 63 in two, 59 in four; at width 256 it makes no odds. It also needs less memory.
+PIECE = 32_768
+PIECE_ROWS = 256
+
 Trace = Callable[[str, np.ndarray], np.ndarray]
 
 
@@ -26,12 +32,31 @@ class Workspace:
         self.dtype = flat_gradients.dtype
         self.saved: dict[str, np.ndarray] = {}
         self.buffers: dict[tuple, np.ndarray] = {}  # may be lent to one workspace after another
+        self.adding = False
         self.begin(0, 0, None)
 
     def begin(self, batch: int, length: int, trace: Trace | None) -> None:
         """Start a pass over `batch` sequences of `length` tokens, shown to `trace` at every named site."""
         self.batch, self.length, self.trace = batch, length, trace
         self.saved.clear()
+
+    def gradient(self, name: str) -> np.ndarray:
+        """Return a parameter's gradient, to add to: zeros in a shard's first piece, what earlier pieces left in others.
+
+        Each parameter's is asked for once in a pass.
+        """
+        gradient = self.gradients[name]
+        if not self.adding:
+            gradient[...] = 0
+        return gradient
+
+    def add_product(self, name: str, a: np.ndarray, b: np.ndarray) -> None:
+        """Add a · b to a parameter's gradient; in a shard's first piece, where there is nothing yet, write it there."""
+        gradient = self.gradients[name]
+        if self.adding:
+            gradient += np.matmul(a, b, out=self.buffer("product", *gradient.shape))
+        else:
+            np.matmul(a, b, out=gradient)
 
     def buffer(self, name: str, *shape: int) -> np.ndarray:
         """Return the array kept for (name, shape), with whatever was last written to it."""
@@ -68,6 +93,17 @@ class Workspace:
         if replacement.shape != shown.shape:
             raise ValueError(f"the trace returned shape {replacement.shape} at {name!r}, where {shown.shape} is needed")
         return replacement.reshape(x.shape)
+
+
+def pieces(batch: int, length: int, width: int) -> Iterator[slice]:
+    """Cut `batch` sequences of `length` rows of `width` numbers into what goes through the model at once.
+
+    >>> list(pieces(8, 128, 128))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None), slice(6, 8, None)]
+    """
+    step = max(1, max(PIECE_ROWS, PIECE // width) // length)
+    for start in range(0, batch, step):
+        yield slice(start, min(batch, start + step))
 
 
 def row_blocks(rows: int, width: int) -> Iterator[slice]:

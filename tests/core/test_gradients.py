@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.core.grid import COMBINATIONS, small_batch, small_model
+from tlab_core import workspace
 
 # Each of the 225 combinations takes its other switches from its place in the list, so that all 8 mixtures come up often.
 SWITCHES = [{"qk_norm": bool(i & 1), "tie_embeddings": bool(i & 2), "use_bias": bool(i & 4)} for i in range(8)]
@@ -73,6 +74,26 @@ def test_gradient_of_every_single_number(norm, residual, activation, position, s
             direction = np.zeros(parameter.shape)
             direction[place] = 1
             assert_slope(model, name, direction, gradients[name], tokens, targets)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS[::11], ids="-".join)
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_batch_in_pieces_gives_the_same_loss_and_gradients(combination, tied, monkeypatch):
+    model = small_model(*combination, tie_embeddings=tied, qk_norm=True)
+    dice = np.random.default_rng(5)
+    tokens, targets = dice.integers(0, 11, (2, 5, 7))
+    loss, gradients = model.loss_and_grads(tokens, targets)
+    seen = []
+    monkeypatch.setattr(workspace, "PIECE_ROWS", 14)
+    monkeypatch.setattr(workspace, "PIECE", 0)
+    forward = model._forward
+    monkeypatch.setattr(model, "_forward", lambda part, *rest: seen.append(len(part)) or forward(part, *rest))
+    pieces_loss, pieces_gradients = model.loss_and_grads(tokens, targets)
+    assert seen == [2, 2, 1]
+    assert pieces_loss == pytest.approx(loss, rel=1e-12)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(pieces_gradients[name], gradient, atol=1e-12, err_msg=name)
+    np.testing.assert_allclose(model.shard_losses(tokens, targets, model.workspace()).mean(), loss)
 
 
 def test_a_wrong_gradient_is_noticed():
