@@ -13,7 +13,7 @@ BLOCK = 131_072
 # A shard goes through the model a few sequences at a time, of about this many numbers on the residual stream but at least
 # PIECE_ROWS rows: what one layer writes is then still in cache when the next reads it. At 4 layers, width 128, 8 sequences
 # of 128 take 67 ms in one piece, 63 in two, 59 in four; at width 256 it makes no odds. It also needs less memory.
-PIECE = 32_768
+PIECE = 32768
 PIECE_ROWS = 256
 
 Trace = Callable[[str, np.ndarray], np.ndarray]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.core.grid import COMBINATIONS, small_batch, small_model
-from tlab_core import workspace
+from tlab_core import attention, workspace
 
 # Each of the 225 combinations takes its other switches from its place in the list, so that all 8 mixtures come up often.
 SWITCHES = [{"qk_norm": bool(i & 1), "tie_embeddings": bool(i & 2), "use_bias": bool(i & 4)} for i in range(8)]
@@ -94,6 +94,16 @@ def test_a_batch_in_pieces_gives_the_same_loss_and_gradients(combination, tied, 
     for name, gradient in gradients.items():
         np.testing.assert_allclose(pieces_gradients[name], gradient, atol=1e-12, err_msg=name)
     np.testing.assert_allclose(model.shard_losses(tokens, targets, model.workspace()).mean(), loss)
+
+
+@pytest.mark.parametrize("position", ["RoPE", "ALiBi", "Learned"])
+def test_blocks_of_queries_give_the_same_gradients(position, monkeypatch):
+    model = small_model(position=position)
+    tokens, targets = small_batch()
+    _, gradients = model.loss_and_grads(tokens, targets)
+    monkeypatch.setattr(attention, "QUERIES", 3)  # of 7 positions: blocks of 3, 3 and 1
+    for name, gradient in model.loss_and_grads(tokens, targets)[1].items():
+        np.testing.assert_allclose(gradient, gradients[name], atol=1e-12, err_msg=name)
 
 
 def test_a_wrong_gradient_is_noticed():
