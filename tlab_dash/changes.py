@@ -91,9 +91,11 @@ def alone(run) -> list[Sentence]:
     if run.step == 0:
         return [Sentence("Press Train. Watch the text.")]
     untrained = untrained_loss(run)
-    said = [Sentence(f"Step {run.step:,}: loss {recent_loss(run, run.step):.2f}, untrained {untrained:.2f}. "
+    said = [Sentence(f"Step {run.step:,}: loss {nats(recent_loss(run, run.step))}, untrained {nats(untrained)}. "
                      f"Letter pairs alone give {run.baselines['bigram']:.2f}.")]
-    return [*said, Sentence("Turn a knob: this run stays as a grey ghost to compare with.", "aside")]
+    if run.divergence is None:
+        said.append(Sentence("Turn a knob: this run stays as a grey ghost to compare with.", "aside"))
+    return said
 
 
 def compared(session: Session) -> list[Sentence]:
@@ -130,11 +132,11 @@ def loss_sentence(step: int, new: float, old: float, now: str) -> Sentence:
     'Step 300: loss is 0.51 lower with Post-LN (0.69 against 1.20).'
     """
     if not (np.isfinite(new) and np.isfinite(old)):
-        return Sentence(f"Step {step:,}: loss {new:.2f} against {old:.2f}. There is nothing to compare.")
+        return Sentence(f"Step {step:,}: loss {nats(new)} against {nats(old)}. There is nothing to compare.")
     if abs(new - old) < CLOSE_LOSS:
-        return Sentence(f"Step {step:,}: loss {new:.2f} against {old:.2f}, one seed each. Too close to call.")
+        return Sentence(f"Step {step:,}: loss {nats(new)} against {nats(old)}, one seed each. Too close to call.")
     way = "lower" if new < old else "higher"
-    return Sentence(f"Step {step:,}: loss is {abs(new - old):.2f} {way}{now} ({new:.2f} against {old:.2f}).")
+    return Sentence(f"Step {step:,}: loss is {nats(abs(new - old))} {way}{now} ({nats(new)} against {nats(old)}).")
 
 
 def ratio_sentence(what: str, step: int, new: float, old: float, now: str) -> Sentence:
@@ -164,6 +166,15 @@ def knob_words(session: Session, knob: str, value) -> str:
         return value
     name = label[:1].lower() + label[1:] if label[1:2].islower() else label
     return f"{name} {value_label(knob, value)}"
+
+
+def nats(loss: float) -> str:
+    """Return a loss as one reads it.
+
+    >>> nats(0.694), nats(1.57e14)
+    ('0.69', '1.6e+14')
+    """
+    return f"{loss:.2f}" if not abs(loss) >= 1000 else f"{loss:.1e}"
 
 
 def recent_loss(run, step: int) -> float:
