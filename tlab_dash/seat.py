@@ -139,6 +139,8 @@ class Seat:
         if self.run is None or self._closed:
             return None
         self._keep_writing()  # first, so that a new run is seen to write before it has learned anything
+        if self._commands:
+            return time.monotonic()  # they have cut the text short: it is begun anew after them, and before another step
         if self.training:
             now = time.monotonic()
             if self.pace is None:

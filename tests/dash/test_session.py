@@ -321,6 +321,16 @@ def test_the_texts_at_the_start_and_at_step_100_are_kept(session):
     assert 100 <= steps[1] <= 160  # within a slice of the hundredth
 
 
+def test_train_pressed_in_the_middle_of_the_first_text_does_not_lose_it(fleet):
+    session = Session(fleet=fleet, open_run=breaking(writing_pause=0.2))
+    settle(session, lambda: session.run is not None)
+    time.sleep(0.05)  # it is writing by now
+    session.train()
+    settle(session, lambda: session.run.step > 5)
+    assert [sample.step for sample in session.run.samples] == [0]
+    session.close()
+
+
 def test_writing_takes_at_most_about_a_fifth_of_the_time(fleet):
     session = Session(fleet=fleet, open_run=breaking(writing_pause=0.03))
     settle(session, lambda: session.run is not None)
