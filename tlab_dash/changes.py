@@ -9,6 +9,7 @@ import param
 
 from tlab_dash.component import STATIC, Component
 from tlab_dash.controls import parameter, value_label
+from tlab_dash.seat import GHOST_STEPS
 from tlab_dash.session import Session, differences
 
 RECENT = 20  # steps that a loss is averaged over
@@ -93,7 +94,7 @@ def alone(run) -> list[Sentence]:
     untrained = untrained_loss(run)
     said = [Sentence(f"Step {run.step:,}: loss {nats(recent_loss(run, run.step))}, untrained {nats(untrained)}. "
                      f"Letter pairs alone give {run.baselines['bigram']:.2f}.")]
-    if run.divergence is None:
+    if run.divergence is not None or run.step >= GHOST_STEPS:
         said.append(Sentence("Turn a knob: this run stays as a grey ghost to compare with.", "aside"))
     return said
 
@@ -102,17 +103,22 @@ def compared(session: Session) -> list[Sentence]:
     """Return what differs between the run and its ghost at the last step that both have reached."""
     run, ghost = session.run, session.ghost
     turned = differences(ghost.experiment, run.experiment)
+    step = equal_step(run, ghost)
+    # A setting that was changed on the way differs too, even where both runs ended up with the same value.
+    turned_on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
+    count = len(turned.keys() | turned_on_the_way)
     said = []
-    if len(turned) > 1:
-        said.append(Sentence(f"{len(turned)} knobs differ: their effects cannot be told apart.", "aside"))
+    if count > 1:
+        said.append(Sentence(f"{count} knobs differ: their effects cannot be told apart.", "aside"))
     now = " now"
-    if len(turned) == 1:
+    if len(turned) == count == 1:
         knob, (_, after) = next(iter(turned.items()))
         now = f" with {knob_words(session, knob, after)}"
-    step = equal_step(run, ghost)
     if step is None:
         return said
-    if step > 0:
+    if "corpus" in turned:
+        said.append(Sentence("The two learn different texts, so their losses can't be compared.", "aside"))
+    elif step > 0:
         said.append(loss_sentence(step, recent_loss(run, step), recent_loss(ghost, step), now))
     measures = (("gradient reaching layer 0", "gradient_rms", 0), ("signal after the last layer", "rms", -1))
     for what, variable, depth in measures:

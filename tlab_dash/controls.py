@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import param
@@ -69,7 +70,7 @@ class Knobs(Component):
         return {
             "index": index,
             "knob": problem.knob,
-            "message": f"{problem.allowed[:1].upper()}{problem.allowed[1:]}.",
+            "message": in_words(self._session.draft, problem.allowed),
             "fix": fix_label(self._session.draft, problem),
         }
 
@@ -107,6 +108,19 @@ def offers(knob: dict, value) -> bool:
 def summary(run) -> str:
     """Return the number of parameters of a run's model in words; empty before there is a run."""
     return "" if run is None else f"{run.model.parameter_count:,} parameters"
+
+
+def in_words(experiment: Experiment, message: str) -> str:
+    """Return a problem as a sentence that calls the knobs by the labels they have on the page.
+
+    >>> from tlab_core.experiment import default_experiment
+    >>> in_words(default_experiment(), "it must divide hidden_dim = 128")
+    'It must divide Width = 128.'
+    """
+    for knob in (*all_knobs(experiment), "architecture.vocab_size"):
+        name = knob.split(".")[-1]
+        message = re.sub(rf"\b(architecture\.|training\.)?{name}\b(?= =)", parameter(experiment, knob).label, message)
+    return f"{message[:1].upper()}{message[1:]}".rstrip(".") + "."
 
 
 def fix_label(experiment: Experiment, problem: Problem) -> str:

@@ -49,9 +49,16 @@ def status(session: Session) -> dict:
         "ready": run is not None,
         "state": session.state,
         "pace": session.pace,
-        "notice": "Building the model …" if run is None and not session.message else "",
+        "notice": notice(session),
         **figures,
     }
+
+
+def notice(session: Session) -> str:
+    """Return what the bar says beside the figures; nothing as long as all is well."""
+    if session.building:
+        return "Building the model …"
+    return "Stopped. What changed says why." if session.state == "stopped" else ""
 
 
 def recent(run) -> dict:

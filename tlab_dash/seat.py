@@ -84,6 +84,7 @@ class Seat:
         """Build a run of `experiment`; the run so far becomes the ghost if it is worth it. Training stays on if it was."""
         self._opened = experiment
         self.opening = True
+        self._tell()
         self.do(lambda: self._open(experiment))
 
     def train(self) -> None:
@@ -181,7 +182,7 @@ class Seat:
         if self._closed or experiment is not self._opened:
             return
         self._keep_last_words()
-        if self.run is not None and self.run.step >= GHOST_STEPS:
+        if self.run is not None and (self.run.step >= GHOST_STEPS or self.run.divergence is not None):
             self.ghost = self.run
             self.ghost.trainer.close()  # the buffers, not what was learned: it can go on after Undo
         self._replace(run)

@@ -94,6 +94,11 @@ class Session(param.Parameterized):
         self.train()
 
     @property
+    def building(self) -> bool:
+        """Return whether a new run is being built, which takes seconds for a large model."""
+        return self._seat.opening
+
+    @property
     def pace(self) -> str:
         """Return "full", or "slow" for 5 steps a second."""
         return "full" if self._seat.pace is None else "slow"

@@ -65,11 +65,11 @@ class _RangeKnob(_Knob):
     def allowed(self) -> str:
         """Return the range in words."""
         low, high = self.bounds
-        words = f"{self.noun} " + ("above" if self.exclusive_minimum else "of at least") + f" {low:g}"
+        words = f"{self.noun} " + ("above" if self.exclusive_minimum else "of at least") + f" {low}"
         if low is None:
             words = self.noun
         if high is not None:
-            words += f" and at most {high:g}"
+            words += f" and at most {high}"
         return words + (", or None" if self.allow_None else "")
 
     def check(self, value):

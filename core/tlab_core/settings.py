@@ -47,6 +47,11 @@ class Settings(param.Parameterized):
                                 f"The knobs are {', '.join(self.knobs())}.")
         super().__init__(**knobs)
 
+    def __setattr__(self, name, value):
+        if not name.startswith("_") and name not in type(self).param:
+            raise AttributeError(f"{type(self).__name__} has no knob {name!r}.{did_you_mean(name, self.knobs())}")
+        super().__setattr__(name, value)
+
     @classmethod
     def knobs(cls) -> list[str]:
         """Return the names of the knobs in the order they are written down."""

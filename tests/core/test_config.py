@@ -55,6 +55,11 @@ def test_choices_ignore_case_and_none_stands_for_its_name():
     assert architecture.pos_encoding_type == "ALiBi"
 
 
+def test_a_misspelt_attribute_is_refused_too():
+    with pytest.raises(AttributeError, match=r"Architecture has no knob 'hidden_dm'. Did you mean 'hidden_dim'\?"):
+        Architecture().hidden_dm = 3
+
+
 def test_numbers_may_come_from_numpy_and_become_pythons_own():
     architecture = Architecture(num_layers=np.int64(3), init_std=np.float32(0.5))
     assert (architecture.num_layers, architecture.init_std) == (3, 0.5)

@@ -134,3 +134,15 @@ def test_no_more_than_three_sentences_of_twenty_words(knobs):
     texts = told(made_up(knobs, records=30), made_up(records=40, seed=2))
     assert 1 <= len(texts) <= 3
     assert all(len(text.split()) <= 20 for text in texts)
+
+
+def test_a_setting_changed_on_the_way_counts_as_a_knob_that_differs():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    ghost.marks = [Mark(20, "training.learning_rate", 0.1, 0.003)]
+    assert told(run, ghost)[0] == "2 knobs differ: their effects cannot be told apart."
+    assert "with Post-LN" not in " ".join(told(run, ghost))
+
+
+def test_losses_on_different_texts_are_not_compared():
+    run, ghost = made_up({"corpus": "addition"}, records=30), made_up(records=30)
+    assert told(run, ghost)[0] == "The two learn different texts, so their losses can't be compared."

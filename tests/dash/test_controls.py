@@ -129,7 +129,7 @@ def test_a_problem_stands_beside_its_knob_with_a_button_that_fixes_it(session, k
     knobs._handle_msg({"turn": {"knob": "architecture.num_heads", "value": 5}})
     (problem,) = knobs.problems
     assert problem["knob"] == "architecture.num_heads"
-    assert problem["message"] == "Heads share the width equally, so it must divide hidden_dim = 128."
+    assert problem["message"] == "Heads share the width equally, so it must divide Width = 128."
     assert problem["fix"] == "Set Heads to 4"
     assert knobs.values["architecture.num_heads"] == 5
     assert session.run is first
