@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_explained_beside_the_knob_and_mended(tab):
     slider.focus()
     tab.page.keyboard.press("ArrowRight")
     problem = tab.page.locator('[data-knob="architecture.num_heads"] .problem')
-    problem.get_by_text("must divide hidden_dim = 128").wait_for()
+    problem.get_by_text("must divide Width = 128").wait_for()
     assert tab.page.locator("[data-layer]").count() == 4
     tab.press("Set Heads to 4")
     tab.wait(lambda: problem.inner_text() == "", "the problem is gone")
