@@ -1,7 +1,5 @@
 """The architecture map in a real browser: presses arrive in Python, numbers refresh in place, a new wiring slides."""
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -91,23 +89,15 @@ def _wait_for(url, server, seconds=60):
 
 
 @pytest.fixture
-def page(address):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test extra")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium, and in CI the browser tests must run")
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 700, "height": 860})
-        page.requested, page.mistakes = [], []
-        page.on("request", lambda request: page.requested.append(request.url))
-        page.on("pageerror", lambda error: page.mistakes.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector(".tlab-map")
-        yield page
-        browser.close()
+def page(chromium, address):
+    page = chromium.new_page(viewport={"width": 700, "height": 860})
+    page.requested, page.mistakes = [], []
+    page.on("request", lambda request: page.requested.append(request.url))
+    page.on("pageerror", lambda error: page.mistakes.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector(".tlab-map")
+    yield page
+    page.close()
     assert page.mistakes == []
 
 
