@@ -15,7 +15,7 @@ from tlab_core.settings import Problem
 from tlab_dash.component import STATIC, Component
 from tlab_dash.session import Session, knob_value
 
-# What stands on the page by name; every knob that is named nowhere joins the folded group.
+# What stands on the page by name: open groups, then folded ones; every knob that is named nowhere joins the last.
 GROUPS = {
     "Wiring": (
         "architecture.residual_type", "architecture.norm_type", "architecture.activation_type",
@@ -26,12 +26,16 @@ GROUPS = {
         "training.seq_len",
     ),
     "Training": (
-        "training.learning_rate", "training.batch_size", "training.warmup_steps", "training.schedule",
+        "training.optimizer", "training.learning_rate", "training.batch_size", "training.warmup_steps", "training.schedule",
         "training.weight_decay", "training.grad_clip",
     ),
     "Data": ("corpus", "architecture.seed"),
 }
-FOLDED = "More"
+FOLDED = {
+    "Regularisation": ("training.dropout", "training.label_smoothing", "training.z_loss"),
+    "Optimizer": ("training.beta1", "training.beta2", "training.gradient_accumulation_steps"),
+}
+REST = "More"
 # The corpus decides the vocabulary, the prompt has a field of its own, the probe text is the corpus's.
 NOT_KNOBS = ("architecture", "training", "architecture.vocab_size", "prompt", "probe_text")
 NONE_MEANS = {"training.grad_clip": "off"}
@@ -45,6 +49,7 @@ class Knobs(Component):
 
     groups = param.List(default=[], doc="What each knob is called, offers and explains.")
     values = param.Dict(default={}, doc="Value by full name.")
+    unheeded = param.List(default=[], doc="Full names of the knobs that the chosen optimizer has no use for.")
     problems = param.List(default=[], doc="knob, message, and the words on the button that fixes it.")
     summary = param.String(default="", doc="How large the model is.")
 
@@ -62,6 +67,7 @@ class Knobs(Component):
         names = [knob["name"] for group in self.groups for knob in group["knobs"]]
         self.param.update(
             values={name: knob_value(session.draft, name) for name in names},
+            unheeded=[f"training.{name}" for name in session.draft.training.unheeded],
             problems=[self._describe(i, problem) for i, problem in enumerate(session.problems)],
             summary=summary(session.run),
         )
@@ -133,13 +139,12 @@ def fix_label(experiment: Experiment, problem: Problem) -> str:
 
 def knob_groups(experiment: Experiment) -> list[dict]:
     """Return the groups of knobs as the page wants them, each knob with name, label, unit, doc, kind and what it offers."""
-    placed = {name for names in GROUPS.values() for name in names}
+    named = GROUPS | FOLDED
+    placed = {name for names in named.values() for name in names}
     rest = [name for name in all_knobs(experiment) if name not in placed]
-    groups = [{"title": title, "folded": False, "names": names} for title, names in GROUPS.items()]
-    groups.append({"title": FOLDED, "folded": True, "names": rest})
     return [
-        {"title": group["title"], "folded": group["folded"], "knobs": [describe(experiment, n) for n in group["names"]]}
-        for group in groups
+        {"title": title, "folded": title not in GROUPS, "knobs": [describe(experiment, name) for name in names]}
+        for title, names in (named | {REST: rest}).items()
     ]
 
 

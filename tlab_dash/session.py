@@ -19,7 +19,13 @@ from tlab_dash.seat import Request, Seat
 from tlab_dash.selection import Selection
 
 # Training settings that act from the next step on. Every other knob needs a new run.
-LIVE_KNOBS = frozenset({"training.learning_rate", "training.weight_decay", "training.grad_clip"})
+LIVE_KNOBS = frozenset(
+    f"training.{knob}"
+    for knob in (
+        "learning_rate", "weight_decay", "grad_clip", "beta1", "beta2", "dropout", "label_smoothing", "z_loss",
+        "gradient_accumulation_steps",
+    )
+)
 SLOW = 5  # steps a second
 # Filled in from the corpus when a run is built, so not what anyone turned.
 DECIDED_BY_CORPUS = frozenset({"architecture.vocab_size", "prompt"})
@@ -113,8 +119,8 @@ class Session(param.Parameterized):
     def change(self, knobs: dict | None = None, **named) -> None:
         """Turn knobs, given as `num_layers=6` or, where a name is in two parts, as `{"training.seed": 1}`.
 
-        What does not go together leaves the run as it is and ends up in `problems`. Learning rate, weight decay and
-        clipping act on the run at once; every other knob starts a new one, training if this one was.
+        What does not go together leaves the run as it is and ends up in `problems`. Learning rate, weight decay and the
+        others in LIVE_KNOBS act on the run at once; every other knob starts a new one, training if this one was.
         """
         knobs = {locate(self.draft, name): value for name, value in {**(knobs or {}), **named}.items()}
         if "corpus" in knobs:

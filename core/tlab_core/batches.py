@@ -44,14 +44,21 @@ class Batches:
             f"To fix it, {fix}."
         )
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, groups: int = 1) -> Batch:
         """Return the batch whose update leads to `step`: pieces from random places, drawn from dice keyed by (seed, step).
 
-        The dice belong to the step, so a run that is stopped and continued, or looked into, sees the same batches.
+        It has `groups` times batch_size sequences. The dice belong to the step, so a run that is stopped and continued, or
+        looked into, sees the same batches.
         """
         dice = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(step,)))
-        starts = dice.integers(0, len(self.training) - self.seq_len, self.batch_size)
+        starts = dice.integers(0, len(self.training) - self.seq_len, groups * self.batch_size)
         return self._pieces(self.training, starts)
+
+    def groups(self, batch: Batch) -> list[Batch]:
+        """Cut a batch into groups of batch_size sequences, which go through the model one after the other."""
+        tokens, targets = batch
+        starts = range(0, len(tokens), self.batch_size)
+        return [(tokens[i : i + self.batch_size], targets[i : i + self.batch_size]) for i in starts]
 
     def _pieces(self, part: np.ndarray, starts: np.ndarray) -> Batch:
         places = starts[:, None] + np.arange(self.seq_len)

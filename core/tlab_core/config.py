@@ -91,12 +91,19 @@ class Architecture(Settings):
         return [Problem("num_heads", self.num_heads, allowed, fix)]
 
 
+def usual_rates() -> str:
+    """Return what learning rate one starts from with each optimizer, in words."""
+    return ", ".join(f"{name} about {kind.usual_learning_rate:g}" for name, kind in OPTIMIZERS.items())
+
+
 class Training(Settings):
     """How the transformer learns."""
 
     optimizer = ChoiceKnob("AdamW", options=OPTIMIZERS, label="Optimizer", doc=(
-        "How gradients become steps. AdamW gives every weight its own step size and shrinks weights a little."))
-    learning_rate = NumberKnob(1e-3, bounds=(0, 1000), softbounds=(1e-5, 1e-1), exclusive_minimum=True, unit="per step",
+        "How gradients become steps. SGD goes straight down, Momentum rolls, Adam gives every weight its own step size, "
+        "AdamW shrinks weights too, Lion moves all equally far, Muon moves matrices equally far in all directions. "
+        f"Each wants a learning rate of its own: {usual_rates()}."))
+    learning_rate = NumberKnob(1e-3, bounds=(0, 1000), softbounds=(1e-5, 1), exclusive_minimum=True, unit="per step",
                                label="Learning rate", doc=(
         "How far each step moves the weights. Too small: nothing happens. Too large: the loss jumps or breaks."))
     min_learning_rate = NumberKnob(None, bounds=(0, 1000), allow_None=True, unit="per step",
@@ -107,16 +114,30 @@ class Training(Settings):
     warmup_steps = IntegerKnob(100, bounds=(0, 10_000_000), softbounds=(0, 500), unit="steps", label="Warm-up", doc=(
         "Steps during which the learning rate climbs from near zero, while the optimizer learns how large gradients are."))
     beta1 = NumberKnob(0.9, bounds=(0, 0.9999), softbounds=(0.5, 0.99), label="Beta 1", doc=(
-        "How long the optimizer remembers the direction of past gradients."))
+        "How long the optimizer remembers the direction of past gradients. SGD doesn't."))
     beta2 = NumberKnob(0.99, bounds=(0, 0.99999), softbounds=(0.9, 0.999), label="Beta 2", doc=(
-        "How long the optimizer remembers the size of past gradients."))
+        "How long the optimizer remembers the size of past gradients (Lion: their direction). SGD and Momentum don't."))
     weight_decay = NumberKnob(0.1, bounds=(0, 100), softbounds=(0, 1), label="Weight decay", doc=(
-        "How strongly weight matrices are pulled towards zero at each step. Biases and norms are left alone."))
+        "How strongly weight matrices are pulled towards zero at each step, by AdamW, Lion and Muon. Biases and norms are "
+        "left alone."))
+    dropout = NumberKnob(0.0, bounds=(0, 0.999), softbounds=(0, 0.5), label="Dropout", doc=(
+        "The share of the numbers joining the residual stream that is silenced at random while training, so that the model "
+        "can't rely on any single one. It learns more slowly, and knows its text less by heart."))
+    label_smoothing = NumberKnob(0.0, bounds=(0, 0.999), softbounds=(0, 0.3), label="Label smoothing", doc=(
+        "The share of each target that is spread over all characters, so that the model never gets quite certain. The "
+        "training loss shown stays the plain one, to compare with validation."))
+    z_loss = NumberKnob(0.0, bounds=(0, 1000), softbounds=(0, 0.01), label="Z-loss", doc=(
+        "The price on scores that drift away from zero: it keeps the numbers before the last softmax small. The training "
+        "loss shown is without it."))
     grad_clip = NumberKnob(1.0, bounds=(0, 1e9), softbounds=(0.1, 10), exclusive_minimum=True, allow_None=True,
                            label="Gradient clip", doc=(
         "The longest that the whole gradient may be; a longer one is scaled down. None never scales."))
     batch_size = IntegerKnob(16, bounds=(1, 4096), softbounds=(2, 64), unit="sequences", label="Batch", doc=(
         "How many pieces of text each step looks at. More: a steadier direction, a slower step."))
+    gradient_accumulation_steps = IntegerKnob(1, bounds=(1, 1024), softbounds=(1, 8), unit="batches",
+                                              label="Accumulate", doc=(
+        "How many batches go through the model, one after the other, before it is updated once: as good as a batch so many "
+        "times as large, without its memory."))
     seq_len = IntegerKnob(64, bounds=(1, 65_536), softbounds=(16, 256), step=16, unit="characters", label="Context",
                           doc=(
         "How many characters each piece of text has: how far the model can look back while it learns."))
@@ -138,6 +159,13 @@ class Training(Settings):
     executor = ChoiceKnob("auto", options=EXECUTORS, extra=("auto",), label="Executor", doc=(
         "Who works on the shards: this process one after the other, a thread each, or worker processes, which are fastest "
         "but take half a second to start; auto takes them for large models. It never changes a number."))
+
+    @property
+    def unheeded(self) -> list[str]:
+        """Return the knobs that the chosen optimizer doesn't heed, of those that others do."""
+        heeded = OPTIMIZERS.get(self.optimizer).uses
+        others = dict.fromkeys(knob for _, kind in OPTIMIZERS.items() for knob in kind.uses)
+        return [knob for knob in others if knob not in heeded]
 
     @property
     def resolved_min_learning_rate(self) -> float:

@@ -98,20 +98,20 @@ def place(site: str) -> str:
     return f"{owner} {WORDS[name]}" if name in WORDS else f"{owner} parameter {name}"
 
 
-def find_first(model: Any, shards: Iterable[tuple], work: Any, scale: float) -> tuple[str, str] | None:
+def find_first(model: Any, shards: Iterable[tuple], work: Any, scale: float, objective: Any = None) -> tuple | None:
     """Run the batch again and return (site, kind) of its first number that is not finite; None if it finds none.
 
-    `shards` are the batch's (tokens, targets) as they were cut. Looked at in this order: the parameters, whose damage
-    would show anywhere; the sites forward, then backward; the parameters' gradients.
+    `shards` are the batch's (tokens, targets, dropout) as they were cut. Looked at in this order: the parameters, whose
+    damage would show anywhere; the sites forward, then backward; the parameters' gradients.
     """
     for name, values in model.parameters.items():
         if kind := broken(values):
             return name, kind
     found = []
-    for tokens, targets in shards:
+    for tokens, targets, dropout in shards:
         scan = Scan()
         with np.errstate(all="ignore"):
-            model.shard_loss_and_grads(tokens, targets, work, scale, trace=scan)
+            model.shard_loss_and_grads(tokens, targets, work, scale, trace=scan, objective=objective, dropout=dropout)
         for name, gradient in reversed(work.gradients.items()):  # as they were computed, from the end
             scan(f"{name}.gradient", gradient)
         if scan.first is not None:

@@ -70,7 +70,9 @@ class CrossEntropy:
     @staticmethod
     def forward(logits: np.ndarray, targets: np.ndarray, work: Workspace) -> np.ndarray:
         """Return each position's loss (N,) in float64; the logits become the softmax's numerators."""
-        logits -= logits.max(axis=-1, keepdims=True)
+        largest = logits.max(axis=-1, keepdims=True)
+        logits -= largest
+        work.saved["softmax.largest"] = largest[:, 0]
         chosen = logits[np.arange(len(targets)), targets].astype(np.float64)
         np.exp(logits, out=logits)
         work.saved["softmax.total"] = total = logits @ np.ones(logits.shape[-1], logits.dtype)

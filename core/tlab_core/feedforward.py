@@ -33,15 +33,20 @@ class FeedForward:
     def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the feed-forward branch's output for rows `x`."""
         N, F = len(x), self.ff_dim
+        if work.cache is not None:
+            paths = [path.read(x, work) for path in self.paths]
+            self.activation.value(*paths, np.empty_like(paths[0]))
+            return self.down.read(paths[-1], work)
         paths = [path.forward(x, work, add_bias=False) for path in self.paths]  # (N, F) each; the first one is bent
-        a, scratch = work.buffer(f"{self.name}.activation", N, F), work.buffer("mlp.scratch", N, F)
+        slope = work.buffer(f"{self.name}.slope", N, F)
         for rows in work.blocks(N, F):
             for path, u in zip(self.paths, paths, strict=True):
                 path.add_bias(u[rows], work)  # here, while the rows are in cache
             if work.trace is not None:
                 paths[0][rows] = work.site(f"{self.block}.preactivation", paths[0])
-            self.activation.forward(*(u[rows] for u in paths), a[rows], scratch[: rows.stop - rows.start])
-        a = work.site(f"{self.block}.activation", a)
+            self.activation.forward(*(u[rows] for u in paths), slope[rows],
+                                    work.buffer("mlp.scratch", rows.stop - rows.start, F))
+        a = work.site(f"{self.block}.activation", paths[-1])
         y = self.down.forward(a, work, out=work.buffer("mlp.y", N, self.dim))
         return work.site(f"{self.block}.mlp", y)
 
@@ -51,11 +56,12 @@ class FeedForward:
         dy = work.site(f"{self.block}.mlp.gradient", dy)
         da = self.down.backward(dy, work, out=work.buffer("mlp.da", N, F))
         da = work.site(f"{self.block}.activation.gradient", da)
-        paths = [work.buffer(f"{path.name}.y", N, F) for path in self.paths]  # slopes since forward, gradients from here
+        # Slopes turn into gradients: the first path's in a buffer of its own, the second's where the first path was.
+        du = [work.buffer(f"{self.name}.slope", N, F), *(work.buffer(f"{path.name}.y", N, F) for path in self.paths[:-1])]
         for rows in work.blocks(N, F):
-            self.activation.backward(da[rows], *(path[rows] for path in paths))
-        paths[0] = work.site(f"{self.block}.preactivation.gradient", paths[0])
-        dx = self.paths[0].backward(paths[0], work, out=work.buffer("mlp.dx", N, self.dim))
-        for path, gradient in zip(self.paths[1:], paths[1:], strict=True):
+            self.activation.backward(da[rows], *(slope[rows] for slope in du))
+        du[0] = work.site(f"{self.block}.preactivation.gradient", du[0])
+        dx = self.paths[0].backward(du[0], work, out=work.buffer("mlp.dx", N, self.dim))
+        for path, gradient in zip(self.paths[1:], du[1:], strict=True):
             dx += path.backward(gradient, work, out=work.buffer("mlp.dx2", N, self.dim))
         return dx

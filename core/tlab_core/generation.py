@@ -6,11 +6,13 @@ other: each draws from a stream of dice of its own, keyed by (seed, index).
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from tlab_core.cache import KeyValueCache
 from tlab_core.parallel import one_blas_thread
 
 
@@ -33,18 +35,47 @@ def stream(
     `prompt` is a 1-D array or list of token ids. `index` chooses the sequence's own dice for one `seed`. For the other
     settings see `probabilities`. Raises GenerationError at the call, not at the first token.
     """
+    return _one_by_one(_stream(model, prompt, max_length, temperature, top_k, top_p, seed, index))
+
+
+def _stream(model, prompt, max_length, temperature, top_k, top_p, seed, index) -> Iterator[int]:
     check_sampling(temperature, top_k, top_p)
     if not _is_whole(seed) or seed < 0:
         raise GenerationError(f"seed = {seed!r} is not allowed: it must be a whole number of at least 0.")
     prompt = _checked_prompt(prompt, model.architecture.vocab_size, max_length)
     dice = np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(index,)))
-    window = Window(model, prompt)
-    return _write(window, max_length - len(prompt), dice, temperature, top_k, top_p)
+    return _write(model, prompt, max_length - len(prompt), dice, temperature, top_k, top_p)
 
 
-def _write(window, length, dice, temperature, top_k, top_p) -> Iterator[int]:
+def _one_by_one(tokens: Iterator[int]) -> Iterator[int]:
+    """Yield `tokens`; while one is made, and not between two, when others are at work, NumPy is set as `_quiet` says."""
+    while True:
+        with _quiet():
+            token = next(tokens, None)
+        if token is None:
+            return
+        yield token
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold products to one thread and keep NumPy from warning.
+
+    Several threads would only wait for each other over so few numbers, and for a trainer beside them. That a model has
+    diverged is said by `likeliest` and `probabilities`.
+    """
+    with one_blas_thread(), np.errstate(all="ignore"):
+        yield
+
+
+def _write(model, prompt, length, dice, temperature, top_k, top_p) -> Iterator[int]:
+    window = CachedWindow(model, prompt)
     for position in range(length):
-        token = draw(probabilities(window.logits(), temperature, top_k, top_p), dice)
+        logits = window.logits()
+        if temperature == 0:
+            token = likeliest(logits)
+        else:
+            token = draw(_probabilities(logits.astype(np.float64), temperature, top_k, top_p), dice)
         yield token
         if position + 1 < length:
             window.append(token)
@@ -66,12 +97,13 @@ def generate(
     """
     each = _as_prompts(prompts)
     streams = [
-        stream(model, prompt, max_length, temperature, top_k, top_p, seed, index) for index, prompt in enumerate(each)
+        _stream(model, prompt, max_length, temperature, top_k, top_p, seed, index) for index, prompt in enumerate(each)
     ]
-    return [
-        np.concatenate([np.asarray(prompt, np.intp), np.fromiter(tokens, np.intp)])
-        for prompt, tokens in zip(each, streams, strict=True)
-    ]
+    with _quiet():  # once for all: doing so for each token takes a tenth of the time
+        return [
+            np.concatenate([np.asarray(prompt, np.intp), np.fromiter(tokens, np.intp)])
+            for prompt, tokens in zip(each, streams, strict=True)
+        ]
 
 
 class Window:
@@ -81,7 +113,7 @@ class Window:
     cut to its last half and grows again. Cutting rarely, rather than sliding at every token, is what lets keys and values
     be kept between tokens: they belong to positions, and the positions change only at a cut.
 
-    This one keeps nothing and runs the model over the whole window for each token.
+    This one keeps nothing and runs the model over the whole window for each token: it says what `CachedWindow` must yield.
     """
 
     def __init__(self, model, prompt: np.ndarray):
@@ -97,9 +129,36 @@ class Window:
 
     def logits(self) -> np.ndarray:
         """Return the logits (V,) of the token that comes next."""
-        # One BLAS thread: several would only wait for each other over so few numbers, and for a trainer beside them.
-        with one_blas_thread(), np.errstate(all="ignore"):  # a model that diverged is reported by `probabilities`
-            return self.model.forward(np.array([self.tokens], np.intp))[0, -1]
+        return self.model.forward(np.array([self.tokens], np.intp))[0, -1]
+
+
+class CachedWindow(Window):
+    """A window that keeps keys and values, so that the model reads each token once between two cuts.
+
+    When the model's parameters were updated since the last token (`model.updates`), what is kept belongs to another model,
+    and the whole window is read again.
+    """
+
+    def __init__(self, model, prompt: np.ndarray):
+        super().__init__(model, prompt)
+        self.work = model.workspace(gradients=False)
+        self.cache = self.work.cache = KeyValueCache(self.size)
+        self.updates = model.updates
+        self._logits = None
+
+    def append(self, token: int) -> None:
+        before = len(self.tokens)
+        super().append(token)
+        if len(self.tokens) <= before:  # cut: every token has another position now
+            self.cache.length = 0
+
+    def logits(self) -> np.ndarray:
+        if self.updates != self.model.updates:
+            self.updates, self.cache.length = self.model.updates, 0
+        new = self.tokens[self.cache.length :]
+        if new:
+            self._logits = self.model.read_on(np.array([new], np.intp), self.work)[0, -1].copy()
+        return self._logits
 
 
 def probabilities(logits, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> np.ndarray:
@@ -116,19 +175,19 @@ def probabilities(logits, temperature: float = 1.0, top_k: int | None = None, to
     [0.0, 1.0, 0.0]
     """
     check_sampling(temperature, top_k, top_p)
-    logits = np.asarray(logits, np.float64)
-    if not np.isfinite(logits).all():
-        raise GenerationError(
-            "the model's logits are not finite, so nothing can be drawn from them: its training diverged. "
-            "Take a new model and train it with a lower learning_rate."
-        )
+    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to -inf, rightly
+        return _probabilities(np.asarray(logits, np.float64), temperature, top_k, top_p)
+
+
+def _probabilities(logits: np.ndarray, temperature: float, top_k: int | None, top_p: float | None) -> np.ndarray:
     if temperature == 0:
         kept = np.zeros_like(logits)
-        kept[logits.argmax()] = 1.0
+        kept[likeliest(logits)] = 1.0
         return kept
-    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to -inf, rightly
-        kept = np.exp((logits - logits.max()) / temperature)
-    order = np.argsort(-logits, kind="stable")
+    _check_finite(logits)
+    kept = np.exp((logits - logits.max()) / temperature)
+    if top_k is not None or top_p is not None:
+        order = np.argsort(-logits, kind="stable")
     if top_k is not None:
         kept[order[top_k:]] = 0.0
     if top_p is not None:
@@ -136,6 +195,12 @@ def probabilities(logits, temperature: float = 1.0, top_k: int | None = None, to
         enough = int(np.searchsorted(running, top_p * running[-1])) + 1
         kept[order[enough:]] = 0.0
     return kept / kept.sum()
+
+
+def likeliest(logits: np.ndarray) -> int:
+    """Return the id of the largest logit; among equals the lowest."""
+    _check_finite(logits)
+    return int(logits.argmax())
 
 
 def draw(chances: np.ndarray, dice: np.random.Generator) -> int:
@@ -159,6 +224,14 @@ def check_sampling(temperature: Any, top_k: Any, top_p: Any) -> None:
     if top_p is not None and (not _is_real(top_p) or not 0 < top_p <= 1):
         raise GenerationError(
             f"top_p = {top_p!r} is not allowed: it must be above 0 and at most 1, or None to keep every token."
+        )
+
+
+def _check_finite(logits: np.ndarray) -> None:
+    if not np.isfinite(logits).all():
+        raise GenerationError(
+            "the model's logits are not finite, so nothing can be drawn from them: its training diverged. "
+            "Take a new model and train it with a lower learning_rate."
         )
 
 

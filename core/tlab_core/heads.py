@@ -49,7 +49,7 @@ def causal_pairs(scores: np.ndarray) -> np.ndarray:
     """Keep the Q·K logits of a query and the keys up to it, without the future: (L, H, T, T) -> (L, H, T(T+1)/2)."""
     length = scores.shape[-1]
     pairs = np.flatnonzero(np.tril(np.ones((length, length), bool)))
-    return scores.reshape(*scores.shape[:2], -1)[..., pairs]
+    return scores.reshape(*scores.shape[:2], -1).take(pairs, axis=-1)  # an index would lay a row out with gaps
 
 
 def mean_length(vectors: np.ndarray) -> np.ndarray:

@@ -11,12 +11,13 @@ class Linear:
 
     def __init__(self, name: str, inputs: int, outputs: int, std: float, use_bias: bool):
         self.name, self.inputs, self.outputs, self.std, self.use_bias = name, inputs, outputs, std, use_bias
+        self.weight, self.bias = f"{name}.weight", f"{name}.bias"
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the weight and, where there is one, the bias by their full names."""
-        named = {f"{self.name}.weight": Parameter((self.inputs, self.outputs), std=self.std)}
+        named = {self.weight: Parameter((self.inputs, self.outputs), std=self.std)}
         if self.use_bias:
-            named[f"{self.name}.bias"] = Parameter((self.outputs,))
+            named[self.bias] = Parameter((self.outputs,))
         return named
 
     def forward(self, x: np.ndarray, work: Workspace, out: np.ndarray | None = None, add_bias=True) -> np.ndarray:
@@ -25,21 +26,28 @@ class Linear:
         Without `add_bias` it is x · W alone, for a caller that goes over the result once more anyway.
         """
         y = work.buffer(f"{self.name}.y", len(x), self.outputs) if out is None else out
-        np.matmul(x, work.parameters[f"{self.name}.weight"], out=y)
+        np.matmul(x, work.parameters[self.weight], out=y)
         work.saved[self.name] = x
         if add_bias:
             self.add_bias(y, work)
         return y
 
+    def read(self, x: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return x · W + b in a new array, in a pass that nothing will go back through."""
+        y = x @ work.parameters[self.weight]
+        if self.use_bias:
+            y += work.parameters[self.bias]
+        return y
+
     def add_bias(self, y: np.ndarray, work: Workspace) -> None:
         """Add b to some rows of x · W, if the layer has one."""
         if self.use_bias:
-            y += work.parameters[f"{self.name}.bias"]
+            y += work.parameters[self.bias]
 
     def backward(self, dy: np.ndarray, work: Workspace, out: np.ndarray) -> np.ndarray:
         """Return dx = dy · Wᵀ in `out`; add dW = xᵀ · dy and db = Σ dy over the rows."""
         x = work.saved[self.name]
-        work.add_product(f"{self.name}.weight", x.T, dy)
+        work.add_product(self.weight, x.T, dy)
         if self.use_bias:
-            work.add_product(f"{self.name}.bias", work.ones(len(dy)), dy)
-        return np.matmul(dy, work.parameters[f"{self.name}.weight"].T, out=out)
+            work.add_product(self.bias, work.ones(len(dy)), dy)
+        return np.matmul(dy, work.parameters[self.weight].T, out=out)

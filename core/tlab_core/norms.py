@@ -17,6 +17,7 @@ class Norm:
 
     def __init__(self, name: str, dim: int, use_bias: bool):
         self.name, self.dim, self.use_bias = name, dim, use_bias
+        self.weight, self.bias = f"{name}.weight", f"{name}.bias"
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the norm's parameters by their full names."""
@@ -40,14 +41,20 @@ class LayerNorm(Norm):
     """
 
     def parameters(self):
-        named = {f"{self.name}.weight": Parameter((self.dim,), constant=1.0)}
+        named = {self.weight: Parameter((self.dim,), constant=1.0)}
         if self.use_bias:
-            named[f"{self.name}.bias"] = Parameter((self.dim,))
+            named[self.bias] = Parameter((self.dim,))
         return named
 
     def forward(self, x, work):
         N, D = x.shape
-        w, b = work.parameters[f"{self.name}.weight"], work.parameters.get(f"{self.name}.bias")
+        w, b = work.parameters[self.weight], work.parameters.get(self.bias)
+        if work.cache is not None:
+            mean = work.mean(D)
+            u = x - x @ mean
+            u /= np.sqrt((u * u) @ mean + EPSILON)
+            u *= w
+            return u if b is None else np.add(u, b, out=u)
         y, unit, scale = work.buffer(f"{self.name}.y", N, D), work.buffer(f"{self.name}.unit", N, D), \
             work.buffer(f"{self.name}.scale", N, 1)
         average = np.full(D, 1 / D, x.dtype)
@@ -65,11 +72,11 @@ class LayerNorm(Norm):
         # y = w·u + b with u = (x − mean(x))·r: moving x moves u directly, through the mean and through the scale r.
         # dx = r · (g − mean(g) − u · mean(g·u)), where g = w·dy
         N, D = dy.shape
-        w = work.parameters[f"{self.name}.weight"]
+        w = work.parameters[self.weight]
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
         average, ones = np.full(D, 1 / D, dy.dtype), work.ones(N)
-        dw = work.gradient(f"{self.name}.weight")
+        dw = work.gradient(self.weight)
         for rows in row_blocks(N, D):
             g, u, t = dx[rows], unit[rows], product[rows]
             np.multiply(dy[rows], u, out=t)
@@ -81,7 +88,7 @@ class LayerNorm(Norm):
             g -= mean_g
             g *= scale[rows]
         if self.use_bias:
-            work.add_product(f"{self.name}.bias", ones, dy)
+            work.add_product(self.bias, ones, dy)
         return dx
 
 
@@ -94,11 +101,13 @@ class RMSNorm(Norm):
     """
 
     def parameters(self):
-        return {f"{self.name}.weight": Parameter((self.dim,), constant=1.0)}
+        return {self.weight: Parameter((self.dim,), constant=1.0)}
 
     def forward(self, x, work):
         N, D = x.shape
-        w = work.parameters[f"{self.name}.weight"]
+        w = work.parameters[self.weight]
+        if work.cache is not None:
+            return x / np.sqrt((x * x) @ work.mean(D) + EPSILON) * w
         y, unit, scale = work.buffer(f"{self.name}.y", N, D), work.buffer(f"{self.name}.unit", N, D), \
             work.buffer(f"{self.name}.scale", N, 1)
         for rows in row_blocks(N, D):
@@ -112,11 +121,11 @@ class RMSNorm(Norm):
         # y = w·u with u = x·r: moving x moves u directly and through the scale r.
         # dx = r · (g − u · mean(g·u)), where g = w·dy
         N, D = dy.shape
-        w = work.parameters[f"{self.name}.weight"]
+        w = work.parameters[self.weight]
         unit, scale = work.buffer(f"{self.name}.unit", N, D), work.buffer(f"{self.name}.scale", N, 1)
         dx, product = work.buffer("norm.dx", N, D), work.buffer("norm.product", N, D)
         w_average, ones = w * (1 / D), work.ones(N)
-        dw = work.gradient(f"{self.name}.weight")
+        dw = work.gradient(self.weight)
         for rows in row_blocks(N, D):
             g, u, t = dx[rows], unit[rows], product[rows]
             np.multiply(dy[rows], u, out=t)

@@ -22,16 +22,16 @@ from tlab_core.registry import Registry
 
 EXECUTORS = Registry("executor")  # of subclasses of team.Team
 
-# Parameters times tokens of a step from which "auto" takes worker processes. Measured with 2 shards on 2 cores, ms a step:
-#     layers, width, batch, length     work   serial  threads  processes
-#     2, 32, 16, 32                   1.5e7      3.0      4.8        2.4
-#     2, 64, 16, 64                   1.1e8     12.4      9.5        7.2
-#     4, 128, 8, 64                   4.2e8     33.8     23.4       19.3
-#     4, 128, 16, 128                 1.7e9      149       82         77
-#     6, 256, 16, 128                 9.8e9      648      356        335
-# Processes win everywhere, but a worker takes 0.4 s to start (and 60 MB): 170 steps of the second size make up for that, 20
-# of the last. Below, a run is so short or so fast that it isn't worth it.
-WORTH_PROCESSES = 100_000_000
+# Seconds of training after which "auto" lets worker processes take over from threads. Measured with 2 shards on 2 cores,
+# ms a step:
+#     layers, width, batch, length   serial  threads  processes
+#     2, 32, 16, 32                     3.0      4.8        2.4
+#     2, 64, 16, 64                    12.4      9.5        7.2
+#     4, 128, 8, 64                    33.8     23.4       19.3
+#     4, 128, 16, 128                   149       82         77
+#     6, 256, 16, 128                   648      356        335
+# Processes win everywhere, but take 0.4 s (and 60 MB each) to start: not worth it for a run that is over in a moment.
+WORTH_PROCESSES = 1.0
 
 
 def cores() -> int:
@@ -46,16 +46,11 @@ def resolve_shards(shards: int | str, batch_size: int) -> int:
     return min(cores() if shards == "auto" else shards, batch_size)
 
 
-def resolve_executor(executor: str, shards: int, work: int = 0) -> str:
-    """Return the name of the executor. "auto" is serial for one shard, threads for several, processes for much work.
-
-    work: parameters times tokens of a step.
-    """
+def resolve_executor(executor: str, shards: int) -> str:
+    """Return the name of the executor that a run begins with: "auto" is serial for one shard and threads for several."""
     if executor != "auto":
         return EXECUTORS.canonical(executor)
-    if shards == 1:
-        return "serial"
-    return "processes" if work >= WORTH_PROCESSES else "threads"
+    return "serial" if shards == 1 else "threads"
 
 
 def cut(size: int, parts: int) -> list[slice]:

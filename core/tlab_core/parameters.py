@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,37 +18,40 @@ class Parameter:
     constant: float = 0.0
 
 
-def flat_views(shapes: dict[str, tuple[int, ...]], dtype) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
-    """Return one flat buffer of zeros, a view of it for each name, and how many of its numbers belong to matrices.
+def flat_views(shapes: dict[str, tuple[int, ...]], dtype) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return one flat buffer of zeros, and a view of it for each name.
 
     Matrices lie in front and vectors behind, so that the optimizer, the gradient's norm and weight decay (on matrices
     only) are each one pass over one array. The dict keeps the order of `shapes`.
 
-    >>> flat, views, matrix_size = flat_views({"bias": (2,), "weight": (3, 2)}, "float32")
-    >>> list(views), flat.size, matrix_size
-    (['bias', 'weight'], 8, 6)
+    >>> flat, views = flat_views({"bias": (2,), "weight": (3, 2)}, "float32")
+    >>> list(views), flat.size
+    (['bias', 'weight'], 8)
     """
     flat = np.zeros(sum(map(math.prod, shapes.values())), dtype)
-    matrix_size = sum(math.prod(shape) for shape in shapes.values() if len(shape) >= 2)
-    return flat, named_views(flat, shapes), matrix_size
+    return flat, named_views(flat, shapes)
+
+
+def places(shapes: dict[str, tuple[int, ...]]) -> dict[str, slice]:
+    """Return where in a flat buffer each parameter lies, in the order of the buffer: matrices first.
+
+    >>> places({"bias": (2,), "weight": (3, 2)})
+    {'weight': slice(0, 6, None), 'bias': slice(6, 8, None)}
+    """
+    laid_out = sorted(shapes, key=lambda name: len(shapes[name]) < 2)  # stable: each kind keeps its order
+    ends = accumulate(math.prod(shapes[name]) for name in laid_out)
+    return {name: slice(end - math.prod(shapes[name]), end) for name, end in zip(laid_out, ends, strict=True)}
 
 
 def named_views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Return a view of a flat buffer for each name, laid out as `flat_views` says."""
-    laid_out = sorted(shapes, key=lambda name: len(shapes[name]) < 2)  # stable: matrices first
-    offsets, end = {}, 0
-    for name in laid_out:
-        offsets[name], end = end, end + math.prod(shapes[name])
-    return {name: flat[offsets[name] : offsets[name] + math.prod(shape)].reshape(shape) for name, shape in shapes.items()}
+    where = places(shapes)
+    return {name: flat[where[name]].reshape(shape) for name, shape in shapes.items()}
 
 
-def move(model: Any, flat: np.ndarray, *, keep: bool = True) -> None:
-    """Let a model's parameters live in the buffer `flat` from now on; `model.parameters` stays the same dict.
-
-    `keep` copies their values there; without it the model takes on the values that it finds.
-    """
-    if keep:
-        flat[...] = model.flat
+def move(model: Any, flat: np.ndarray) -> None:
+    """Let a model's parameters live in the buffer `flat` from now on; `model.parameters` stays the same dict."""
+    flat[...] = model.flat
     model.flat = flat
     model.parameters.update(named_views(flat, model.shapes))
 

@@ -6,6 +6,7 @@ An encoding may act in three places: on the embeddings (`embed`), on queries and
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +41,8 @@ class PositionEncoding:
     def embed_backward(self, dx: np.ndarray, work: Workspace) -> None:
         """Turn dx, the gradient after `embed`, into the gradient before it, in place; add the parameters' gradients."""
 
-    def rotate(self, x: np.ndarray) -> None:
-        """Change queries or keys x (batch, heads, length, head_dim) in place."""
+    def rotate(self, x: np.ndarray, past: int = 0) -> None:
+        """Change queries or keys x (..., heads, length, head_dim), the first of which stands at `past`, in place."""
 
     def rotate_backward(self, dx: np.ndarray) -> None:
         """Turn the gradient after `rotate` into the gradient before it, in place."""
@@ -50,15 +51,26 @@ class PositionEncoding:
         """Return what is added to the match scores, (heads, query, key), or None. It has no gradient to learn from."""
         return None
 
-    def mask(self, length: int, dtype) -> np.ndarray:
-        """Return what is added to the match scores, (1 or heads, query, key): −∞ on the future, and the bias."""
+    @cached_property
+    def _biased(self) -> bool:
+        return self.bias(1) is not None
+
+    def mask(self, length: int, dtype, past: int = 0) -> np.ndarray | None:
+        """Return what is added to the match scores, (1 or heads, query, key): −∞ on the future, and the bias.
+
+        The queries are `length` positions after the first `past`, the keys all up to the last query: a single one after
+        others has no future, and None is returned unless there is a bias.
+        """
+        if past and length == 1 and not self._biased:
+            return None
 
         def make(size):
             future = np.triu(np.full((1, size, size), -np.inf), 1)
             bias = self.bias(size)
             return (future if bias is None else future + bias).astype(dtype)
 
-        return self._table(("mask", dtype), length, make)[:, :length, :length]
+        stop = past + length
+        return self._table(("mask", dtype), stop, make)[:, past:stop, :stop]
 
     def _table(self, key, length: int, make: Callable[[int], np.ndarray]) -> np.ndarray:
         """Return make(size) for some size of at least `length`, kept and only ever replaced by one twice as long.
@@ -94,8 +106,8 @@ class Sinusoidal(PositionEncoding):
 
     def embed(self, x, work):
         x *= math.sqrt(x.shape[-1])
-        length = x.shape[1]
-        x += self._table(x.dtype, length, lambda size: self.waves(size).astype(x.dtype))[:length]
+        stop = work.past + x.shape[1]
+        x += self._table(x.dtype, stop, lambda size: self.waves(size).astype(x.dtype))[work.past : stop]
 
     def embed_backward(self, dx, work):
         dx *= math.sqrt(dx.shape[-1])
@@ -106,34 +118,32 @@ class RoPE(PositionEncoding):
     """Turn each query and key by an angle that grows with its position, so that their match depends on distance only.
 
     Channels i and i + d/2 of a head (d = head_dim) form a point in the plane, turned by t · 10000^(−2i/d):
-    (a, b) ← (a·cos − b·sin, b·cos + a·sin). Shapes (B, H, T, d); d must be even.
+    (a, b) ← (a·cos − b·sin, b·cos + a·sin). Shapes (..., H, T, d); d must be even.
     Su et al. 2021, "RoFormer", section 3.4, in the halves layout of GPT-NeoX.
     """
 
     needs_even_head_dim = True
 
-    def _turn(self, x: np.ndarray, direction: int) -> None:
-        length, d = x.shape[-2:]
+    def _turn(self, x: np.ndarray, direction: int, past: int = 0) -> None:
+        d, stop = x.shape[-1], past + x.shape[-2]
 
         def angles(size):
             turns = np.outer(np.arange(size), 10_000.0 ** (-np.arange(0, d, 2) / d))
-            return np.stack([np.cos(turns), np.sin(turns)]).astype(x.dtype)
+            cos, sin = np.cos(turns), np.sin(turns)
+            return np.stack([[cos, cos], [-sin, sin]]).transpose(0, 2, 1, 3).astype(x.dtype)
 
-        cos, sin = self._table(x.dtype, length, angles)[:, :length]
+        cos, sin = self._table(x.dtype, stop, angles)[:, past:stop]  # (length, 2, d/2) each: for a, for b
         for part in row_blocks(len(x), x[0].size):  # a few sequences at a time, so that the copies stay in cache
-            a, b = x[part, ..., : d // 2], x[part, ..., d // 2 :]
-            a_sin, b_sin = a * sin, b * sin
-            a *= cos
-            b *= cos
+            halves = x[part].reshape(*x[part].shape[:-1], 2, d // 2)  # a view: a is [..., 0, :], b is [..., 1, :]
+            other = halves[..., ::-1, :] * sin  # (−b·sin, a·sin)
+            halves *= cos
             if direction > 0:
-                a -= b_sin
-                b += a_sin
+                halves += other
             else:
-                a += b_sin
-                b -= a_sin
+                halves -= other
 
-    def rotate(self, x):
-        self._turn(x, +1)
+    def rotate(self, x, past=0):
+        self._turn(x, +1, past)
 
     def rotate_backward(self, dx):
         self._turn(dx, -1)  # a rotation's transpose is the rotation back
@@ -182,11 +192,11 @@ class Learned(PositionEncoding):
         return {"position_embedding.weight": Parameter(shape, std=self.architecture.init_std)}
 
     def embed(self, x, work):
-        length, longest = x.shape[1], self.architecture.max_seq_len
-        if length > longest:
-            raise ValueError(f"the text has {length} tokens, but a learned position table covers max_seq_len = {longest}: "
-                             f"shorten the text, or build the model with max_seq_len={length}")
-        x += work.parameters["position_embedding.weight"][:length]
+        stop, longest = work.past + x.shape[1], self.architecture.max_seq_len
+        if stop > longest:
+            raise ValueError(f"the text has {stop} tokens, but a learned position table covers max_seq_len = {longest}: "
+                             f"shorten the text, or build the model with max_seq_len={stop}")
+        x += work.parameters["position_embedding.weight"][work.past : stop]
 
     def embed_backward(self, dx, work):
         dw = work.gradient("position_embedding.weight")

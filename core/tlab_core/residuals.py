@@ -1,7 +1,8 @@
 """Residual layouts: where the norms sit on the way from one block to the next. One class each.
 
 A layout joins a branch f (attention or feed-forward) to the residual stream x. `forward` takes x as rows (N, D) and returns
-the new x; `backward` takes the gradient at the new x and returns that at the old one.
+the new x; `backward` takes the gradient at the new x and returns that at the old one. While training with dropout, what
+joins x is thinned out first.
 """
 
 import numpy as np
@@ -42,6 +43,13 @@ class ResidualLayout:
             dy = work.site(f"{layer.name}.gradient", dy)
         return layer.backward(dy, work)
 
+    def _drop(self, y: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return what joins the stream of what the branch has written: all of it, unless dropout is at work."""
+        return y if work.dropout is None else work.dropout.forward(f"{self.block}.dropout{self.position}", y, work)
+
+    def _drop_backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
+        return dy if work.dropout is None else work.dropout.backward(f"{self.block}.dropout{self.position}", dy, work)
+
     def forward(self, x: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the residual stream after the branch."""
         raise NotImplementedError
@@ -60,11 +68,12 @@ class PreLN(ResidualLayout):
     """
 
     def forward(self, x, work):
-        x += self.branch.forward(self._norm(0, x, work), work)
+        x += self._drop(self.branch.forward(self._norm(0, x, work), work), work)
         return x
 
     def backward(self, dy, work):
-        dy += self._norm_backward(0, self.branch.backward(dy, work), work)  # y = x + f(N(x)): 1 + N′·f′
+        d_branch = self.branch.backward(self._drop_backward(dy, work), work)
+        dy += self._norm_backward(0, d_branch, work)  # y = x + f(N(x)): 1 + N′·f′
         return dy
 
 
@@ -79,14 +88,15 @@ class PostLN(ResidualLayout):
     norm_on_the_road = True
 
     def forward(self, x, work):
-        total = self.branch.forward(x, work)
+        total = self._drop(self.branch.forward(x, work), work)
         total += x
         return self._norm(0, total, work)
 
     def backward(self, dy, work):
         d_total = self._norm_backward(0, dy, work)
         dx = work.buffer("residual.dx", *dy.shape)
-        np.add(d_total, self.branch.backward(d_total, work), out=dx)  # y = N(x + f(x)): N′·(1 + f′)
+        d_branch = self.branch.backward(self._drop_backward(d_total, work), work)
+        np.add(d_total, d_branch, out=dx)  # y = N(x + f(x)): N′·(1 + f′)
         return dx
 
 
@@ -100,10 +110,10 @@ class Sandwich(ResidualLayout):
     norms = ("norm", "post_norm")
 
     def forward(self, x, work):
-        x += self._norm(1, self.branch.forward(self._norm(0, x, work), work), work)
+        x += self._drop(self._norm(1, self.branch.forward(self._norm(0, x, work), work), work), work)
         return x
 
     def backward(self, dy, work):
-        d_branch = self.branch.backward(self._norm_backward(1, dy, work), work)
+        d_branch = self.branch.backward(self._norm_backward(1, self._drop_backward(dy, work), work), work)
         dy += self._norm_backward(0, d_branch, work)  # y = x + N₂(f(N₁(x))): 1 + N₁′·f′·N₂′
         return dy

@@ -1,6 +1,7 @@
 """What Architecture, Training and Experiment share: settings as a dict, and rules that join several knobs."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Self
 
 import param
@@ -37,6 +38,12 @@ class SettingsError(ValueError):
         super().__init__("\n".join(problem.message for problem in problems))
 
 
+@cache
+def _knobs(kind: type) -> tuple[str, ...]:
+    own = [name for base in reversed(kind.__mro__) for name in vars(base)]
+    return tuple(name for name in dict.fromkeys(own) if name in kind.param and name != "name")
+
+
 class Settings(param.Parameterized):
     """A set of knobs that can be copied, compared, written as a dict, and checked as a whole."""
 
@@ -55,8 +62,7 @@ class Settings(param.Parameterized):
     @classmethod
     def knobs(cls) -> list[str]:
         """Return the names of the knobs in the order they are written down."""
-        own = [name for base in reversed(cls.__mro__) for name in vars(base)]
-        return [name for name in dict.fromkeys(own) if name in cls.param and name != "name"]
+        return list(_knobs(cls))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values by knob, nested where a knob is itself a set of settings."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tlab_core.dropout import Dropout
+from tlab_core.objective import Objective
 from tlab_core.optimizers import blocks
 from tlab_core.parallel import cut
 from tlab_core.parameters import named_views
@@ -26,7 +28,7 @@ class Shards:
         """Work on `model`, with one flat array of gradients a shard to write into."""
         self.model, self.optimizer, self.training, self.gradients = model, optimizer, training, gradients
         size = model.flat.size
-        self.spans = cut(size, min(len(gradients), size))
+        self.spans, self.update_spans = cut(size, min(len(gradients), size)), optimizer.spans(len(gradients))
         self._works: dict[int, Workspace] = {}
         self._mine = threading.local()
         self.tokens = self.targets = np.zeros((0, 0), np.intp)
@@ -52,11 +54,22 @@ class Shards:
 
     # ---- the tasks
 
-    def gradient(self, shard: int) -> float:
-        """Leave the gradients of the shard's part of the mean loss in its array, and return that part of the loss."""
-        part = self.rows(shard)
-        scale = 1 / self.tokens.size
-        return self.model.shard_loss_and_grads(self.tokens[part], self.targets[part], self.work(shard), scale)
+    def gradient(self, shard: int, step: int, first: int, sequences: int) -> float:
+        """Leave the gradients of the shard's part of the mean loss in its array, and return that part of the loss.
+
+        The sequences at hand are those from number `first` on of all `sequences` whose update leads to `step`; from the
+        second time on, the gradients add up.
+        """
+        part, training = self.rows(shard), self.training
+        return self.model.shard_loss_and_grads(
+            self.tokens[part],
+            self.targets[part],
+            self.work(shard),
+            1 / (sequences * self.tokens.shape[1]),
+            objective=Objective.of(training),
+            dropout=dropout_of(training, step, first, part),
+            adding=first > 0,
+        )
 
     def losses(self, shard: int) -> float:
         """Return the sum of the losses of the shard's tokens."""
@@ -71,9 +84,16 @@ class Shards:
 
     def update(self, shard: int, step: int, rate: float, scale: float) -> float:
         """Make update number `step` on this shard's span of the parameters, with `scale` times the summed gradient."""
-        if shard < len(self.spans):
-            self.optimizer.update(self.gradients[0], self.spans[shard], step, rate, self.training, scale)
+        if shard < len(self.update_spans):
+            self.optimizer.update(self.gradients[0], self.update_spans[shard], step, rate, self.training, scale)
         return 0.0
+
+
+def dropout_of(training: Any, step: int, first: int, part: slice) -> Dropout | None:
+    """Return the dropout for the sequences `part` of a group that begins with sequence `first` of the step's; or None."""
+    if training.dropout == 0:
+        return None
+    return Dropout.of_step(training.dropout, training.seed, step, range(first + part.start, first + part.stop))
 
 
 def sum_gradients(gradients: list[np.ndarray], span: slice) -> float:

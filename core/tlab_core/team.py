@@ -5,11 +5,12 @@ So it never changes a number: what the sums are and in which order they are take
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tlab_core.batches import Batch
 from tlab_core.parallel import EXECUTORS, serial, threads
 from tlab_core.shards import Shards
 
@@ -28,10 +29,16 @@ class Team:
         gradients = [np.zeros_like(self.model.flat) for _ in range(self.count)]
         return Shards(self.model, self.optimizer, self.training, gradients)
 
-    def gradient(self, tokens: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-        """Return the batch's loss and the length of its gradient, which is left in the first shard's arrays."""
-        self._read(tokens, targets)
-        loss = sum(self._do("gradient"))
+    def gradient(self, groups: Sequence[Batch], step: int) -> tuple[float, float]:
+        """Return the loss and the length of the gradient of all groups of sequences together, whose update leads to `step`.
+
+        One group goes through the model at a time. The gradient is left in the first shard's arrays.
+        """
+        loss, first, sequences = 0.0, 0, sum(len(tokens) for tokens, _ in groups)
+        for tokens, targets in groups:
+            self._read(tokens, targets)
+            loss += sum(self._do("gradient", step, first, sequences))
+            first += len(tokens)
         return loss, math.sqrt(sum(self._do("add_up")))
 
     def losses(self, tokens: np.ndarray, targets: np.ndarray) -> float:
@@ -43,6 +50,7 @@ class Team:
         """Make update number `step`, at learning rate `rate`, with `scale` times the gradient that `gradient` left."""
         self.optimizer.parameters = self.model.flat  # another trainer of the same model may have moved it meanwhile
         self._do("update", step, rate, scale)
+        self.model.updates += 1
 
     def close(self) -> None:
         """Stop whoever was started, and give back shared memory."""

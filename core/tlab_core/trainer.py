@@ -1,8 +1,9 @@
 """The training loop: batches in, one light record a step out, and everything that is measured on the way kept.
 
 A step: take the batch of its number, cut it into shards, run each forward and backward, add up their gradients in a
-fixed order, shorten the gradient if it is too long, ask the schedule for the rate, update, record. Who computes what
-(team.py) never changes a number; how the batch is cut (`shards`) does, in the last bits.
+fixed order, shorten the gradient if it is too long, ask the schedule for the rate, update, record. Where gradients
+accumulate, several groups of sequences go through one after the other first. Who computes what (team.py) never changes a
+number; how the batch is cut (`shards`) does, in the last bits.
 """
 
 import json
@@ -20,15 +21,18 @@ import numpy as np
 from tlab_core import parallel, statistics
 from tlab_core.batches import Batch, Batches, DataError, checked_ids
 from tlab_core.config import Training
+from tlab_core.crew import Hiring, room_for
 from tlab_core.divergence import DivergedError, Divergence, find_first, layer_of
 from tlab_core.history import History, provenance
 from tlab_core.interrupts import interrupts_wait
+from tlab_core.objective import Objective
 from tlab_core.optimizers import OPTIMIZERS
 from tlab_core.parameters import flat_views
-from tlab_core.processes import WorkerError
+from tlab_core.processes import Processes, beside_others
 from tlab_core.schedules import learning_rate
 from tlab_core.schema import coordinates
-from tlab_core.team import Team, Threads
+from tlab_core.shards import dropout_of
+from tlab_core.team import Team
 
 VALIDATION_BATCHES = 8  # at most; fewer where validation is frequent, so that it stays a few percent of the time
 PROBE_LENGTH = 64  # tokens of the validation part that the statistics read, unless a probe is given
@@ -79,8 +83,9 @@ class Trainer:
     ):
         """Prepare to train `model` on `tokens`, a 1-D array of ids; nothing is computed yet.
 
-        training: the settings; learning_rate, schedule, steps, weight_decay, betas and grad_clip may be changed while
-            it runs and act on the next step, the others are read here.
+        training: the settings; learning_rate, schedule, steps, weight_decay, betas, grad_clip, dropout, label_smoothing,
+            z_loss and gradient_accumulation_steps may be changed while it runs and act on the next step, the others are
+            read here.
         probe: token ids that the statistics read (None: the first 64 or fewer of the validation part).
         answers: marks the tokens that are answers, one bool each, so that validation also counts how many are right.
         experiment: settings to write into the history's attributes in place of architecture and training alone.
@@ -94,9 +99,8 @@ class Trainer:
         self._check_length("seq_len", self.training.seq_len)
         self.probe = self._checked_probe(probe)
         self.shards = parallel.resolve_shards(self.training.shards, self.training.batch_size)
-        work = model.flat.size * self.training.batch_size * self.training.seq_len
-        self.executor = parallel.resolve_executor(self.training.executor, self.shards, work)
-        self.optimizer = OPTIMIZERS.get(self.training.optimizer)(model.flat, model.matrix_size)
+        self.executor = parallel.resolve_executor(self.training.executor, self.shards)
+        self.optimizer = OPTIMIZERS.get(self.training.optimizer)(model.flat, model.shapes)
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
@@ -105,7 +109,9 @@ class Trainer:
         self._validation_batches = max(1, min(VALIDATION_BATCHES, self.training.eval_every // 8))
         self._start = self._views(model.flat)
         self._team: Team | None = None
+        self._hiring: Hiring | None = None
         self._probe_work = None  # kept, since making one costs a fifth of a measurement
+        self._before: tuple[np.ndarray, dict] | None = None  # parameters before an update, flat and by name; kept likewise
         self._busy = threading.RLock()
 
     # ---- what a user calls
@@ -126,8 +132,11 @@ class Trainer:
         return self._run(steps)
 
     def batch(self, step: int) -> Batch:
-        """Return the batch (tokens, targets) whose update leads to `step`, always the same for one seed and step."""
-        return self.data.batch(step)
+        """Return the batch (tokens, targets) whose update leads to `step`, always the same for one seed and step.
+
+        It has gradient_accumulation_steps · batch_size sequences.
+        """
+        return self.data.batch(step, self.training.gradient_accumulation_steps)
 
     def measure(self) -> None:
         """Take the record of step 0, unless it is there already: the fresh model's validation loss and statistics."""
@@ -160,12 +169,24 @@ class Trainer:
         self.measure()
         return self.recorder.tree
 
+    def standing_still(self) -> threading.RLock:
+        """Return what a step holds: inside `with trainer.standing_still():` no step changes the model or the history."""
+        return self._busy
+
+    def restore(self, step: int, tokens: int, seconds: float, divergence: Divergence | None = None) -> None:
+        """Count on from where an earlier trainer stood; parameters, optimizer and history are put back by the caller."""
+        with self._busy:
+            self.step, self.tokens, self.seconds, self.divergence = step, tokens, seconds, divergence
+
     def close(self) -> None:
         """Give back the buffers and stop worker processes. The history stays readable, and `run` would begin anew."""
         with self._busy:
+            if self._hiring is not None:
+                self._hiring.cancel()
             if self._team is not None:
                 self._team.close()
-            self._team, self._probe_work = None, None
+            self._hiring = None
+            self._team, self._probe_work, self._before = None, None, None
 
     # ---- one step
 
@@ -185,19 +206,20 @@ class Trainer:
         with self._at_work():
             began = time.perf_counter()
             step = self.step + 1
-            tokens, targets = self.batch(step)
-            loss, norm = self._at_hand().gradient(tokens, targets)
+            self._reinforce()
+            groups = self.data.groups(self.batch(step))
+            loss, norm = self._at_hand().gradient(groups, step)
             rate = learning_rate(step, self.training)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                self.divergence = self._why(step, tokens, targets, loss)
+                self.divergence = self._why(step, groups, loss)
                 self.recorder.attributes["divergence"] = self.divergence.message
                 self.seconds += time.perf_counter() - began
                 return Record(step, loss, rate, norm, self.tokens, self.seconds, self.divergence)
             looking = self._looks_inside(step)
-            before = self._views(self.model.flat) if looking else None
+            before = self._parameters_now() if looking else None
             self._at_hand().update(step, rate, self._shortening(norm))
             self.step = step
-            self.tokens += tokens.size
+            self.tokens += sum(tokens.size for tokens, _ in groups)
             record = Record(step, loss, rate, norm, self.tokens, self.seconds + time.perf_counter() - began)
             self.recorder.append(
                 "train",
@@ -222,10 +244,15 @@ class Trainer:
         longest = self.training.grad_clip
         return 1.0 if longest is None or norm <= longest else longest / norm
 
-    def _why(self, step: int, tokens: np.ndarray, targets: np.ndarray, loss: float) -> Divergence:
+    def _why(self, step: int, groups: list[Batch], loss: float) -> Divergence:
         """Run the batch again, looking at every number, and return where the first one broke."""
-        shards = [(tokens[rows], targets[rows]) for rows in parallel.cut(len(tokens), self.shards)]
-        found = find_first(self.model, shards, self._at_hand().shards.work(0), 1 / tokens.size)
+        shards, first = [], 0
+        for tokens, targets in groups:
+            for rows in parallel.cut(len(tokens), self.shards):
+                shards.append((tokens[rows], targets[rows], dropout_of(self.training, step, first, rows)))
+            first += len(tokens)
+        scale, objective = 1 / sum(tokens.size for tokens, _ in groups), Objective.of(self.training)
+        found = find_first(self.model, shards, self._at_hand().shards.work(0), scale, objective)
         site, kind = found or ("grad_norm" if math.isfinite(loss) else "loss", "infinite number")
         return Divergence(step, layer_of(site), site, kind, *self._last_score(layer_of(site)))
 
@@ -245,7 +272,7 @@ class Trainer:
 
     def _look_inside(self, gradients, before) -> None:
         if self._probe_work is None:
-            self._probe_work = self.model.workspace()
+            self._probe_work = self.model.workspace(gradients=False)
         for group, values in statistics.measure(self.model, self.probe, self._probe_work).items():
             self.recorder.append(group, self.step, values)
         names = list(self.model.parameters)
@@ -282,27 +309,43 @@ class Trainer:
             yield
 
     def _at_hand(self) -> Team:
-        """Return the team that makes the steps, put together when first needed.
-
-        Where "auto" has chosen processes and they can't be had, threads do the work, and the history says so.
-        """
+        """Return the team that makes the steps, put together when first needed."""
         if self._team is None:
-            given = self.model, self.optimizer, self.training, self.shards
-            try:
-                self._team = parallel.EXECUTORS.get(self.executor)(*given)
-            except WorkerError as error:
-                if self.training.executor != "auto":
-                    raise
-                self.executor = "threads"
-                self.recorder.attributes["executor"] = f"threads ({error.reason})"
-                self._team = Threads(*given)
+            self._team = parallel.EXECUTORS.get(self.executor)(self.model, self.optimizer, self.training, self.shards)
         return self._team
+
+    def _reinforce(self) -> None:
+        """Let worker processes take over from threads, where the executor is "auto" and the run has proved long.
+
+        Equal shards give equal bits, so no number shows it. They start in the background: no step waits for them. Where
+        they can't be had, threads go on, and the history says why.
+        """
+        if self.training.executor != "auto" or self.executor != "threads" or self.seconds < parallel.WORTH_PROCESSES:
+            return
+        if self._hiring is None:
+            apart = beside_others()
+            if room_for(self.shards, apart):
+                self._hiring = Hiring(self.model, self.optimizer, self.training, self.shards, apart)
+        elif self._hiring.done and self._hiring.error is None:
+            self._at_hand().close()
+            self._team = Processes(self.model, self.optimizer, self.training, self.shards, self._hiring.crew)
+            self.executor, self._hiring = "processes", None
+            self.recorder.attributes["executor"] = self.executor
+        elif self._hiring.done and self.recorder.attributes["executor"] == "threads":
+            self.recorder.attributes["executor"] = f"threads ({self._hiring.error.reason})"
 
     def _views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return a copy of a flat buffer, as arrays by parameter name."""
-        copy, views, _ = flat_views(self.model.shapes, flat.dtype)
+        copy, views = flat_views(self.model.shapes, flat.dtype)
         copy[:] = flat
         return views
+
+    def _parameters_now(self) -> dict[str, np.ndarray]:
+        """Return a copy of the parameters by name, in arrays that the next call writes to again."""
+        if self._before is None:
+            self._before = flat_views(self.model.shapes, self.model.flat.dtype)
+        np.copyto(self._before[0], self.model.flat)
+        return self._before[1]
 
     def _check_going(self) -> None:
         if self.divergence is not None:

@@ -8,10 +8,12 @@ import numpy as np
 from tlab_core.activations import ACTIVATIONS
 from tlab_core.attention import CausalSelfAttention
 from tlab_core.config import Architecture
+from tlab_core.dropout import Dropout
 from tlab_core.embedding import CrossEntropy, Head, TokenEmbedding
 from tlab_core.feedforward import FeedForward
 from tlab_core.norms import NORMS
-from tlab_core.parameters import fill, flat_views
+from tlab_core.objective import Objective
+from tlab_core.parameters import fill, flat_views, named_views
 from tlab_core.positions import POSITIONS
 from tlab_core.residuals import RESIDUALS
 from tlab_core.workspace import Trace, Workspace, pieces
@@ -33,14 +35,19 @@ class Transformer:
     (1, 3, 10)
     """
 
-    def __init__(self, architecture: Architecture | None = None, **knobs):
+    def __init__(self, architecture: Architecture | None = None, *, flat: np.ndarray | None = None, **knobs):
+        """Build the model and throw the dice for its parameters, or take those in the 1-D array `flat` as they are."""
         self.architecture = (architecture or Architecture()).replace(**knobs)
         self.architecture.check()
         self._build()
         declared = self._declared()
         self.shapes = {name: parameter.shape for name, parameter in declared.items()}
-        self.flat, self.parameters, self.matrix_size = flat_views(self.shapes, self.architecture.dtype)
-        fill(self.parameters, declared, self.architecture.seed)
+        if flat is None:
+            self.flat, self.parameters = flat_views(self.shapes, self.architecture.dtype)
+            fill(self.parameters, declared, self.architecture.seed)
+        else:
+            self.flat, self.parameters = flat, named_views(flat, self.shapes)
+        self.updates = 0  # how often a trainer has changed the parameters: what was computed from them before is void then
 
     def _build(self) -> None:
         a = self.architecture
@@ -82,17 +89,29 @@ class Transformer:
             logits = self._forward(tokens, self.workspace(), trace)
         return logits.reshape(*tokens.shape, -1)
 
-    def loss_and_grads(self, tokens, targets, trace: Trace | None = None) -> tuple[float, dict[str, np.ndarray]]:
+    def loss_and_grads(self, tokens, targets, trace: Trace | None = None, *, objective: Objective | None = None,
+                       dropout: Dropout | None = None) -> tuple[float, dict[str, np.ndarray]]:
         """Return the mean cross-entropy in nats and its gradient for every parameter, keyed as `parameters`.
 
         tokens and targets (B, T). On the way back `trace` is shown each site's gradient as "<site>.gradient".
+        With an `objective` the gradient is of that; the loss stays the cross-entropy. `dropout` silences some numbers.
         """
         tokens, targets = self.checked(tokens), self.checked(targets)
         if tokens.shape != targets.shape:
             raise ValueError(f"tokens {tokens.shape} and targets {targets.shape} must have the same shape")
         work = self.workspace()
-        loss = self.shard_loss_and_grads(tokens, targets, work, 1 / tokens.size, trace)
+        loss = self.shard_loss_and_grads(tokens, targets, work, 1 / tokens.size, trace, objective=objective,
+                                         dropout=dropout)
         return loss, work.gradients
+
+    def read_on(self, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+        """Return the logits (B, T, V) for tokens (B, T) that follow those in `work.cache`, which keeps these too.
+
+        The logits are a buffer that the next call writes to again. NumPy's warnings are the caller's to silence.
+        """
+        logits = self._forward(tokens, work, None)
+        work.cache.length += tokens.shape[1]
+        return logits.reshape(*tokens.shape, -1)
 
     def generate(self, prompt, max_length: int, temperature: float = 1.0, top_k: int | None = None,
                  top_p: float | None = None, seed: int = 0) -> list[np.ndarray]:
@@ -144,10 +163,15 @@ class Transformer:
 
     # ---- one shard of a batch, which knows nothing of parallelism
 
-    def workspace(self) -> Workspace:
-        """Return the arrays that one shard's passes need, with gradients of its own."""
-        flat, gradients, _ = flat_views(self.shapes, self.architecture.dtype)
-        return Workspace(self.parameters, gradients, flat)
+    def workspace(self, *, gradients: bool = True) -> Workspace:
+        """Return the arrays that one shard's passes need, with gradients of its own.
+
+        Without them a pass back stops at the signals' gradients, for whoever looks at those alone.
+        """
+        if not gradients:
+            return Workspace(self.parameters, {}, self.flat[:0])
+        flat, views = flat_views(self.shapes, self.architecture.dtype)
+        return Workspace(self.parameters, views, flat)
 
     def shard_losses(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace) -> np.ndarray:
         """Return each position's loss (B, T) in float64, forward only."""
@@ -159,28 +183,33 @@ class Transformer:
         return losses
 
     def shard_loss_and_grads(self, tokens: np.ndarray, targets: np.ndarray, work: Workspace, scale: float,
-                             trace: Trace | None = None) -> float:
+                             trace: Trace | None = None, *, objective: Objective | None = None,
+                             dropout: Dropout | None = None, adding: bool = False) -> float:
         """Return scale · Σ loss and write its gradients into `work`; scale is 1 / (positions of the whole batch).
 
         A few sequences go through at a time (see workspace.pieces); under a trace all at once, so that it sees them whole.
+        `adding` adds to the gradients that `work` holds already.
         """
-        total = 0.0
+        total, aim = 0.0, objective or CrossEntropy
         with np.errstate(all="ignore"):
             for part in self._pieces(tokens) if trace is None else [slice(None)]:
-                work.adding = bool(part.start)
-                logits = self._forward(tokens[part], work, trace)
+                work.adding = adding or bool(part.start)
+                logits = self._forward(tokens[part], work, trace, dropout and dropout.part(part))
                 total += float(CrossEntropy.forward(logits, targets[part].ravel(), work).sum())
-                d_logits = CrossEntropy.backward(logits, targets[part].ravel(), scale, work)
+                d_logits = aim.backward(logits, targets[part].ravel(), scale, work)
                 self._backward(d_logits, tokens[part], work)
         return total * scale
 
     def _pieces(self, tokens: np.ndarray) -> Iterator[slice]:
         return pieces(*tokens.shape, self.architecture.hidden_dim)
 
-    def _forward(self, tokens: np.ndarray, work: Workspace, trace: Trace | None) -> np.ndarray:
-        work.begin(*tokens.shape, trace)
+    def _forward(self, tokens: np.ndarray, work: Workspace, trace: Trace | None,
+                 dropout: Dropout | None = None) -> np.ndarray:
+        work.begin(*tokens.shape, trace, dropout)
         x = self.embedding.forward(tokens, work)  # (N, D), N = B·T
         self.positions.embed(x.reshape(*tokens.shape, -1), work)
+        if dropout is not None:
+            x = dropout.forward("embedding", x, work)
         x = work.site("residual.0", x)
         for depth, branch in enumerate(self.branches, start=1):
             x = work.site(f"residual.{depth}", branch.forward(x, work))
@@ -201,5 +230,9 @@ class Transformer:
         for depth in range(len(self.branches), 0, -1):
             dx = self.branches[depth - 1].backward(work.site(f"residual.{depth}.gradient", dx), work)
         dx = work.site("residual.0.gradient", dx)
+        if not work.gradients:
+            return
+        if work.dropout is not None:
+            dx = work.dropout.backward("embedding", dx, work)
         self.positions.embed_backward(dx.reshape(*tokens.shape, -1), work)
         self.embedding.backward(dx, tokens, work)

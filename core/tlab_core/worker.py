@@ -20,7 +20,6 @@ import numpy as np
 from tlab_core.config import Architecture, Training
 from tlab_core.optimizers import OPTIMIZERS
 from tlab_core.parallel import one_blas_thread
-from tlab_core.parameters import move
 from tlab_core.shards import Shards
 from tlab_core.shared_arrays import SharedArrays
 from tlab_core.transformer import Transformer
@@ -73,12 +72,9 @@ def set_up(order: dict[str, Any]) -> tuple[Shards, SharedArrays, list[int]]:
     """Build the parent's model and optimizer on the shared arrays."""
     for module in order["modules"]:
         import_module(module)
-    model, training = Transformer(Architecture.from_dict(order["architecture"])), Training.from_dict(order["training"])
-    shared = SharedArrays(order["layout"], order["handle"])
-    if model.flat.shape != shared["parameters"].shape:
-        raise ValueError(f"it has {model.flat.size:,} parameters here and {shared['parameters'].size:,} in the trainer")
-    move(model, shared["parameters"], keep=False)
-    optimizer = OPTIMIZERS.get(training.optimizer)(model.flat, model.matrix_size)
+    shared, training = SharedArrays(order["layout"], order["handle"]), Training.from_dict(order["training"])
+    model = Transformer(Architecture.from_dict(order["architecture"]), flat=shared["parameters"])
+    optimizer = OPTIMIZERS.get(training.optimizer)(model.flat, model.shapes)
     for name in order["state"]:
         setattr(optimizer, name, shared[name])
     gradients = [shared[f"gradient.{shard}"] for shard in range(order["shards"])]

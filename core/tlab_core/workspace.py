@@ -1,8 +1,14 @@
 """What one pass over a shard of the batch works in: parameters to read, gradients to write, buffers to use again."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tlab_core.cache import KeyValueCache
+
+if TYPE_CHECKING:
+    from tlab_core.dropout import Dropout
 
 # Elementwise work goes over blocks of rows of about this many numbers (512 KB in float32), so that the arrays a formula
 # touches stay in a core's own cache (2 MB where this was measured). A step at 4 layers, width 128 takes 1.08 times as long
@@ -10,11 +16,12 @@ import numpy as np
 # Python's lock.
 BLOCK = 131_072
 
-# A shard goes through the model a few sequences at a time, of about this many numbers on the residual stream but at least
-# PIECE_ROWS rows: what one layer writes is then still in cache when the next reads it. At 4 layers, width 128, 8 sequences
-# of 128 take 67 ms in one piece, 63 in two, 59 in four; at width 256 it makes no odds. It also needs less memory.
-PIECE = 32768
+# A shard goes through the model a few sequences at a time. Up to a width of NARROW they have about PIECE_ROWS rows (more if
+# narrower still): what one layer writes is then in cache when the next reads it (4 layers, width 128, 8 sequences of 128:
+# 67 ms in one piece, 59 in four). Beyond, nothing fits, and WIDE_ROWS make larger, faster products (width 256: 1.08 times).
 PIECE_ROWS = 256
+NARROW = 128
+WIDE_ROWS = 1024
 
 Trace = Callable[[str, np.ndarray], np.ndarray]
 
@@ -33,18 +40,24 @@ class Workspace:
         self.saved: dict[str, np.ndarray] = {}
         self.buffers: dict[tuple, np.ndarray] = {}  # may be lent to one workspace after another
         self.adding = False
+        # With a cache a pass goes on from the tokens that went through before. Layers then keep nothing for backward and
+        # show nothing to a trace: for one token at a time their plain formulas are faster than filling buffers.
+        self.cache: KeyValueCache | None = None
         self.begin(0, 0, None)
 
-    def begin(self, batch: int, length: int, trace: Trace | None) -> None:
+    def begin(self, batch: int, length: int, trace: Trace | None, dropout: "Dropout | None" = None) -> None:
         """Start a pass over `batch` sequences of `length` tokens, shown to `trace` at every named site."""
-        self.batch, self.length, self.trace = batch, length, trace
+        self.batch, self.length, self.trace, self.dropout = batch, length, trace, dropout
+        self.past = 0 if self.cache is None else self.cache.length  # tokens before the first of this pass
         self.saved.clear()
 
     def gradient(self, name: str) -> np.ndarray:
         """Return a parameter's gradient, to add to: zeros in a shard's first piece, what earlier pieces left in others.
 
-        Each parameter's is asked for once in a pass.
+        Each parameter's is asked for once in a pass. A workspace without gradients lends zeros that nobody reads.
         """
+        if not self.gradients:
+            return np.zeros_like(self.parameters[name])
         gradient = self.gradients[name]
         if not self.adding:
             gradient[...] = 0
@@ -52,6 +65,8 @@ class Workspace:
 
     def add_product(self, name: str, a: np.ndarray, b: np.ndarray) -> None:
         """Add a · b to a parameter's gradient; in a shard's first piece, where there is nothing yet, write it there."""
+        if not self.gradients:
+            return
         gradient = self.gradients[name]
         if self.adding:
             gradient += np.matmul(a, b, out=self.buffer("product", *gradient.shape))
@@ -70,6 +85,14 @@ class Workspace:
         if ("ones", (count,)) not in self.buffers:
             self.buffer("ones", count)[...] = 1
         return self.buffer("ones", count)
+
+    def mean(self, count: int) -> np.ndarray:
+        """Return a column of `count` times 1/count: rows (N, count) times it are their means (N, 1)."""
+        column = self.buffers.get(("mean", (count, 1)))
+        if column is None:
+            column = self.buffer("mean", count, 1)
+            column[...] = 1 / count
+        return column
 
     def blocks(self, rows: int, width: int) -> Iterator[slice]:
         """Cut rows of `width` numbers into slices that fit a core's cache; under a trace into a single one.
@@ -100,8 +123,11 @@ def pieces(batch: int, length: int, width: int) -> Iterator[slice]:
 
     >>> list(pieces(8, 128, 128))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None), slice(6, 8, None)]
+    >>> list(pieces(8, 128, 256))
+    [slice(0, 8, None)]
     """
-    step = max(1, max(PIECE_ROWS, PIECE // width) // length)
+    rows = PIECE_ROWS * max(1, NARROW // width) if width <= NARROW else WIDE_ROWS
+    step = max(1, rows // length)
     for start in range(0, batch, step):
         yield slice(start, min(batch, start + step))
 

@@ -5,6 +5,7 @@ import pytest
 
 from tlab_core import Architecture, SettingsError, Training
 from tlab_core.knobs import ChoiceKnob, KnobError
+from tlab_core.optimizers import OPTIMIZERS
 
 SETTINGS = [Architecture, Training]
 
@@ -111,6 +112,28 @@ def test_training_problems():
     assert shards.fix == {"shards": 2}
     assert Training().problems() == []
     assert Training(learning_rate=0.02).resolved_min_learning_rate == pytest.approx(0.002)
+
+
+def test_what_an_optimizer_does_not_heed():
+    assert Training().unheeded == []
+    assert sorted(Training(optimizer="SGD").unheeded) == ["beta1", "beta2", "weight_decay"]
+    assert sorted(Training(optimizer="momentum").unheeded) == ["beta2", "weight_decay"]
+    assert Training(optimizer="Adam").unheeded == ["weight_decay"]
+
+
+def test_the_optimizer_knob_tells_every_optimizers_usual_rate():
+    for name, kind in OPTIMIZERS.items():
+        assert f"{name} about {kind.usual_learning_rate:g}" in Training.param.optimizer.doc
+
+
+@pytest.mark.parametrize(("knob", "good", "bad"), [
+    ("dropout", 0.999, 1), ("label_smoothing", 0.999, 1), ("z_loss", 0, -1e-9), ("gradient_accumulation_steps", 1, 0),
+    ("gradient_accumulation_steps", 8, 1.5), ("dropout", 0, -0.1),
+])  # fmt: skip
+def test_training_knobs_keep_their_bounds(knob, good, bad):
+    assert getattr(Training(**{knob: good}), knob) == good
+    with pytest.raises(KnobError, match=f"{knob} = {bad} is not allowed"):
+        Training(**{knob: bad})
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -56,12 +56,12 @@ def test_large_weights_overflow_where_queries_meet_keys(executor):
 def test_a_gradient_can_break_where_the_loss_did_not():
     trainer = trainer_of(model=model_of(num_layers=1, norm_type="None"))
 
-    def overflowing(tokens, targets, work, scale, trace=None, honest=trainer.model.shard_loss_and_grads):
+    def overflowing(tokens, targets, work, scale, trace=None, honest=trainer.model.shard_loss_and_grads, **more):
         def steep(name, x):
             x = x * np.float32(1e38) * np.float32(1e38) if name == "blocks.0.mlp.gradient" else x
             return x if trace is None else trace(name, x)
 
-        return honest(tokens, targets, work, scale, trace=steep)
+        return honest(tokens, targets, work, scale, trace=steep, **more)
 
     trainer.model.shard_loss_and_grads = overflowing
     [record] = trainer.run(steps=1)
@@ -117,11 +117,11 @@ def test_of_several_shards_the_earliest_site_counts():
     class Model:
         parameters = {"w": np.ones(2)}
 
-        def shard_loss_and_grads(self, tokens, targets, work, scale, trace):
+        def shard_loss_and_grads(self, tokens, targets, work, scale, trace, **more):
             for site in ("blocks.0.q", "blocks.0.scores", "blocks.0.mlp", "logits", "logits.gradient"):
                 trace(site, np.full((1, 1, 1), np.nan if site == tokens else 0.0))
 
-    late, early = ("logits", None), ("blocks.0.mlp", None)
+    late, early = ("logits", None, None), ("blocks.0.mlp", None, None)
     assert find_first(Model(), [late, early], Work(), 1.0) == ("blocks.0.mlp", "undefined number (NaN)")
     assert find_first(Model(), [early, late], Work(), 1.0) == ("blocks.0.mlp", "undefined number (NaN)")
-    assert find_first(Model(), [("nowhere", None)], Work(), 1.0) is None
+    assert find_first(Model(), [("nowhere", None, None)], Work(), 1.0) is None

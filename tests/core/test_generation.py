@@ -193,8 +193,8 @@ def test_every_position_encoding_writes_past_its_window(encoding):
 
 def test_tokens_stream_one_by_one(model, monkeypatch):
     calls = []
-    forward = model.forward
-    monkeypatch.setattr(model, "forward", lambda tokens: calls.append(1) or forward(tokens))
+    read_on = model.read_on
+    monkeypatch.setattr(model, "read_on", lambda tokens, work: calls.append(1) or read_on(tokens, work))
     tokens = stream(model, [1], 50)
     assert not calls
     next(tokens)

@@ -84,8 +84,8 @@ def test_a_batch_in_pieces_gives_the_same_loss_and_gradients(combination, tied, 
     tokens, targets = dice.integers(0, 11, (2, 5, 7))
     loss, gradients = model.loss_and_grads(tokens, targets)
     seen = []
-    monkeypatch.setattr(workspace, "PIECE_ROWS", 14)
-    monkeypatch.setattr(workspace, "PIECE", 0)
+    monkeypatch.setattr(workspace, "NARROW", 0)
+    monkeypatch.setattr(workspace, "WIDE_ROWS", 14)
     forward = model._forward
     monkeypatch.setattr(model, "_forward", lambda part, *rest: seen.append(len(part)) or forward(part, *rest))
     pieces_loss, pieces_gradients = model.loss_and_grads(tokens, targets)
@@ -96,14 +96,26 @@ def test_a_batch_in_pieces_gives_the_same_loss_and_gradients(combination, tied, 
     np.testing.assert_allclose(model.shard_losses(tokens, targets, model.workspace()).mean(), loss)
 
 
+@pytest.mark.parametrize("large", [False, True], ids=["small scores", "large scores"])
+@pytest.mark.parametrize("kept", [True, False], ids=["weights kept", "weights computed again"])
+@pytest.mark.parametrize("block", [131_072, 42, 1], ids=["one tile", "a sequence a tile", "a head a tile"])
 @pytest.mark.parametrize("position", ["RoPE", "ALiBi", "Learned"])
-def test_blocks_of_queries_give_the_same_gradients(position, monkeypatch):
+def test_blocks_of_queries_give_the_same_loss_and_gradients(position, block, kept, large, monkeypatch):
     model = small_model(position=position)
+    model.parameters["blocks.0.attention.qkv.weight"] *= 30 if large else 1
     tokens, targets = small_batch()
-    _, gradients = model.loss_and_grads(tokens, targets)
+    loss, gradients = model.loss_and_grads(tokens, targets, trace=lambda name, x: x)  # under a trace all in one block
     monkeypatch.setattr(attention, "QUERIES", 3)  # of 7 positions: blocks of 3, 3 and 1
-    for name, gradient in model.loss_and_grads(tokens, targets)[1].items():
-        np.testing.assert_allclose(gradient, gradients[name], atol=1e-12, err_msg=name)
+    monkeypatch.setattr(attention, "BLOCK", block)
+    monkeypatch.setattr(workspace, "BLOCK", block)
+    if not kept:
+        monkeypatch.setattr(attention, "KEPT", 1)
+    if large:  # the largest score is taken off
+        monkeypatch.setattr(attention, "SMALL_SCORE", 1e-3)
+    found_loss, found = model.loss_and_grads(tokens, targets)
+    assert found_loss == pytest.approx(loss, rel=1e-12)
+    for name, gradient in found.items():
+        np.testing.assert_allclose(gradient, gradients[name], atol=1e-11, err_msg=name)
 
 
 def test_a_wrong_gradient_is_noticed():

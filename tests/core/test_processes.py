@@ -16,8 +16,8 @@ import pytest
 
 from tests.core.tiny_runs import TOKENS, model_of, same_bits, trainer_of
 from tlab_core import parallel
-from tlab_core.parallel import EXECUTORS, WORTH_PROCESSES, resolve_executor
-from tlab_core.processes import WorkerError
+from tlab_core.crew import Crew, WorkerError, room_for
+from tlab_core.parallel import EXECUTORS, cores
 from tlab_core.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def processes():
 
 
 def workers(trainer):
-    return [worker.process.pid for worker in trainer._at_hand().workers]
+    return [worker.process.pid for worker in trainer._at_hand().crew.workers]
 
 
 def alive(pid):
@@ -80,7 +80,7 @@ def test_who_works_changes_no_bit(processes, shards):
 
 
 def test_a_worker_can_have_several_shards(processes, monkeypatch):
-    monkeypatch.setattr("tlab_core.processes.cores", lambda: 1)
+    monkeypatch.setattr("tlab_core.crew.cores", lambda: 1)
     serial, trainer = trainer_of(executor="serial", shards=5), processes(shards=5)
     for run in (serial, trainer):
         list(run.run(steps=4))
@@ -209,7 +209,7 @@ def script(body, tmp_path, **options):
         sys.path.insert(0, {str(ROOT)!r})
         from tests.core.tiny_runs import *
         from tlab_core import parallel
-        from tlab_core.processes import WorkerError
+        from tlab_core.crew import WorkerError
         """
     path.write_text(textwrap.dedent(head) + textwrap.dedent(body))
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary"), "TEMP": str(tmp_path / "temporary")}
@@ -223,7 +223,7 @@ def shared_memory_files():
 TRAINS = """
     trainer = trainer_of(executor="processes")
     list(trainer.run(steps=3))
-    print(*[worker.process.pid for worker in trainer._at_hand().workers], flush=True)
+    print(*[worker.process.pid for worker in trainer._at_hand().crew.workers], flush=True)
     """
 
 
@@ -343,9 +343,11 @@ def test_components_of_a_script_and_of_a_module(tmp_path):
     class Scripted(NORMS.get("RMSNorm")):
         pass
 
-    parallel.WORTH_PROCESSES = 1
+    parallel.WORTH_PROCESSES = 0.0
     trainer = trainer_of(model=model_of(norm_type="Scripted"), executor="auto")
-    list(trainer.run(steps=2))
+    for record in trainer.run(steps=100_000):
+        if trainer.history.attrs["executor"] != "threads":
+            break
     print(trainer.executor, "|", trainer.history.attrs["executor"])
     for norm, breaks in (("Scripted", False), ("Brittle", False), ("Brittle", True)):
         if breaks:
@@ -370,16 +372,75 @@ def test_components_of_a_script_and_of_a_module(tmp_path):
     assert "too brittle" in broken
 
 
-def test_auto_takes_processes_where_there_is_much_work():
+def reinforced(trainer):
+    """Train until worker processes have taken over, and return all losses."""
+    losses = []
+    for record in trainer.run(steps=100_000):
+        losses.append(record.loss)
+        if trainer.executor == "processes":
+            return losses
+    raise AssertionError("worker processes never took over")
+
+
+def test_auto_lets_processes_take_over_from_threads_and_no_bit_shows_it(monkeypatch):
     assert EXECUTORS.names() == ["serial", "threads", "processes"]
-    assert resolve_executor("auto", 2, WORTH_PROCESSES) == "processes"
-    assert resolve_executor("auto", 2, WORTH_PROCESSES - 1) == "threads"
-    assert resolve_executor("auto", 1, WORTH_PROCESSES) == "serial"
-    assert resolve_executor("Processes", 2) == "processes"
+    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.05)
+    trainer, plain = trainer_of(executor="auto"), trainer_of(executor="serial")
+    assert trainer.executor == "threads"
+    losses = reinforced(trainer)
+    assert len(losses) > 2  # no step waited for them
+    losses += [record.loss for record in trainer.run(steps=5)]
+    assert trainer.history.attrs["executor"] == "processes"
+    pids = workers(trainer)
+    assert all(alive(pid) for pid in pids)
+    assert losses == [record.loss for record in plain.run(steps=len(losses))]
+    np.testing.assert_array_equal(trainer.model.flat, plain.model.flat)
+    trainer.close()
+    assert gone(pids)
+    assert trainer.model.flat.base is None or not isinstance(trainer.model.flat.base, memoryview)
+    losses = [record.loss for record in trainer.run(steps=3)]
+    assert losses == [record.loss for record in plain.run(steps=3)]
+    trainer.close()
 
 
-def test_auto_goes_by_parameters_times_tokens_of_a_step(monkeypatch):
-    work = model_of().parameter_count * 5 * 8
-    for worth, expected in ((work, "processes"), (work + 1, "threads")):
-        monkeypatch.setattr(parallel, "WORTH_PROCESSES", worth)
-        assert trainer_of(executor="auto").executor == expected
+def test_a_run_that_is_over_in_a_moment_starts_no_worker():
+    trainer = trainer_of(executor="auto")
+    before = Crew.workers_alive()
+    list(trainer.run(steps=5))
+    assert (trainer.executor, Crew.workers_alive()) == ("threads", before)
+
+
+def test_a_trainer_that_is_closed_while_workers_start_leaves_none(monkeypatch):
+    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.0)
+    trainer = trainer_of(executor="auto")
+    list(trainer.run(steps=3))
+    hiring = trainer._hiring
+    assert hiring is not None
+    trainer.close()
+    assert all(worker.process.poll() is not None for worker in hiring.crew.workers)
+
+
+def test_a_process_has_no_more_than_two_workers_a_core(monkeypatch):
+    monkeypatch.setattr(Crew, "workers_alive", staticmethod(lambda: 2 * cores()))
+    assert not room_for(2, apart=False)
+    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.0)
+    trainer = trainer_of(executor="auto")
+    list(trainer.run(steps=5))
+    assert (trainer.executor, trainer._hiring) == ("threads", None)
+    monkeypatch.setattr(Crew, "workers_alive", staticmethod(lambda: 2 * cores() - 1))
+    assert room_for(2, apart=False)
+    assert not room_for(2, apart=True)
+
+
+def test_beside_others_the_workers_do_all_the_shards(processes):
+    """A run that is driven from a thread leaves Python's lock of this process to whoever else is there."""
+    plain, trainer = trainer_of(executor="serial"), processes()
+    losses = []
+    thread = threading.Thread(target=lambda: losses.extend(record.loss for record in trainer.run(steps=4)))
+    thread.start()
+    thread.join()
+    assert trainer._at_hand().crew.mine == range(0)
+    assert len(workers(trainer)) == 2
+    assert losses == [record.loss for record in plain.run(steps=4)]
+    np.testing.assert_array_equal(trainer.model.flat, plain.model.flat)
+

@@ -24,19 +24,44 @@ class TestMoments:
     def test_a_constant_row_has_no_spread(self):
         assert moments(np.full((1, 1000), 0.1, np.float32))["std"][0] == pytest.approx(0, abs=1e-8)
 
+    def test_each_row_is_summed_as_it_needs(self):
+        """Rows that float32 can sum, and some that it can't, in one call: all come out as in exact sums."""
+        dice = np.random.default_rng(0).standard_normal((6, 30_000)).astype(np.float32)
+        dice *= np.array([1, 1e-6, 1e-22, 1e20, 1, 0], np.float32)[:, None]
+        dice[4] += 3000
+        spread = moments(dice)
+        for place, row in enumerate(dice.tolist()):
+            mean = math.fsum(row) / len(row)
+            std = math.sqrt(math.fsum((x - mean) ** 2 for x in row) / len(row))
+            rms = math.sqrt(math.fsum(x * x for x in row) / len(row))
+            assert spread["rms"][place] == pytest.approx(rms, rel=2e-6)
+            assert spread["std"][place] == pytest.approx(std, rel=2e-6)
+            assert spread["mean"][place] == pytest.approx(mean, abs=1e-6 * rms)
+            assert spread["max"][place] == max(map(abs, row))
+
+    def test_a_broken_row_leaves_the_others_alone(self):
+        rows = np.ones((3, 10), np.float32)
+        rows[0, 3], rows[1, 3] = np.nan, np.inf
+        spread = moments(rows)
+        assert np.isnan([spread[name][0] for name in ("rms", "mean", "std", "max")]).all()
+        assert spread["max"][1] == spread["rms"][1] == np.inf
+        assert spread["rms"][2] == spread["mean"][2] == spread["max"][2] == 1
+
     def test_a_meter_sorts_arrays_of_any_size_and_number(self):
         dice = np.random.default_rng(0)
-        shown = {f"site {i}": dice.standard_normal((3, size)) for i, size in enumerate([5, 40_000, 5, 1, 40_000, 5])}
-        meter = Meter(["never", *reversed(shown)], ACTIVATION_BINS)
+        sizes = [5, 40_000, 5, 1, 40_000, 5]
+        shown = {f"site {i}": dice.standard_normal((3, size), np.float32) for i, size in enumerate(sizes)}
+        meter = Meter(dict.fromkeys(["never", *reversed(shown)], ACTIVATION_BINS) | {"site 3": None})
         for name, x in shown.items():
             assert meter(name, x) is x
         meter("nobody asked", np.ones(3))
         meter.finish()
         assert np.isnan(meter.moments["rms"][0])
         for place, x in enumerate(reversed(shown.values()), start=1):
-            assert meter.moments["rms"][place] == pytest.approx(math.sqrt((x**2).mean()))
+            assert meter.moments["rms"][place] == pytest.approx(math.sqrt((x.astype(float) ** 2).mean()), rel=2e-6)
             assert meter.moments["max"][place] == np.abs(x).max()
-            assert meter.counts[place].sum() == x.size
+            expected = np.histogram(x, ACTIVATION_BINS.edges)[0]  # nothing here is large enough to overflow
+            assert meter.counts[place].tolist() == [0, *(0 * expected if x.size == 3 else expected), 0]
 
 
 class TestActivationShares:

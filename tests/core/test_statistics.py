@@ -252,48 +252,6 @@ class TestProbe:
         np.testing.assert_allclose(probe["loss"], math.log(10))
 
 
-class TestParameters:
-    def test_against_the_formulas(self):
-        dice = np.random.default_rng(0)
-        names = ["w", "b"]
-        now, gradients, before, start = (
-            {"w": dice.standard_normal((3, 4)).astype(np.float32), "b": dice.standard_normal(5).astype(np.float32)}
-            for _ in range(4)
-        )
-        statistics = parameter_statistics(names, now, gradients, before, start)
-
-        def rms(a, b=None):
-            b = np.zeros_like(a) if b is None else b
-            differences = [x - y for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)]
-            return math.sqrt(math.fsum(d * d for d in differences) / len(differences))
-
-        for place, name in enumerate(names):
-            expected = {
-                "weight_rms": rms(now[name]),
-                "gradient_rms": rms(gradients[name]),
-                "update_ratio": rms(now[name], before[name]) / rms(before[name]),
-                "distance": rms(now[name], start[name]),
-            }
-            for statistic, value in expected.items():
-                assert statistics[statistic][place] == pytest.approx(value, rel=1e-6), statistic
-
-    def test_the_fresh_model_has_not_moved(self):
-        model = small()
-        _, gradients = model.loss_and_grads(READ[None], TARGETS[None])
-        names = list(model.parameters)
-        statistics = parameter_statistics(names, model.parameters, gradients, None, model.parameters)
-        assert np.isnan(statistics["update_ratio"]).all()
-        assert (statistics["distance"] == 0).all()
-        assert (statistics["gradient_rms"] > 0).all()
-        assert np.isnan(parameter_statistics(names, model.parameters, None, None, model.parameters)["gradient_rms"]).all()
-
-    def test_there_is_no_ratio_to_zero(self):
-        zero, one = {"b": np.zeros(3)}, {"b": np.ones(3)}
-        statistics = parameter_statistics(["b"], one, one, zero, zero)
-        assert np.isnan(statistics["update_ratio"][0])
-        assert statistics["distance"][0] == 1
-
-
 class TestMeasure:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("residual", RESIDUALS.names())
@@ -326,6 +284,24 @@ class TestMeasure:
             for name, value in values.items():
                 np.testing.assert_array_equal(value, first[group][name], err_msg=name)
                 np.testing.assert_array_equal(value, second[group][name], err_msg=name)
+
+    @pytest.mark.parametrize(
+        "knobs",
+        [
+            {"norm_type": "LayerNorm", "pos_encoding_type": "Learned", "tie_embeddings": False},
+            {"norm_type": "RMSNorm", "pos_encoding_type": "RoPE", "qk_norm": True, "residual_type": "Sandwich"},
+            {"norm_type": "None", "pos_encoding_type": "ALiBi", "residual_type": "Post-LN"},
+        ],
+    )
+    def test_a_pass_back_without_parameters_gradients_measures_the_same(self, knobs):
+        model = small(**knobs)
+        alone, whole = model.workspace(gradients=False), model.workspace()
+        expected = measure(model, TOKENS, whole)
+        for group, values in measure(model, TOKENS, alone).items():
+            for name, value in values.items():
+                np.testing.assert_array_equal(value, expected[group][name], err_msg=name)
+        assert whole.flat_gradients.any()
+        assert not alone.gradients
 
     def test_single_precision_agrees_with_double(self):
         single, double = (measure(small(dtype=dtype), TOKENS) for dtype in ("float32", "float64"))

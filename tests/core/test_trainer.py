@@ -17,7 +17,7 @@ from tlab_core.shards import sum_gradients
 
 def test_a_step_is_gradient_clipping_schedule_and_adamw():
     trainer, twin = trainer_of(grad_clip=0.05, shards=3, statistics_every=1), model_of()
-    by_hand = AdamW(twin.flat, twin.matrix_size)
+    by_hand = AdamW(twin.flat, twin.shapes)
     for step, record in enumerate(trainer.run(steps=6), start=1):
         loss, gradients = twin.loss_and_grads(*trainer.batch(step))
         flat = np.concatenate([gradients[name].ravel() for name in sorted(gradients, key=lambda n: gradients[n].ndim < 2)])
@@ -190,7 +190,7 @@ def test_learning_rate_decay_and_clip_act_on_the_next_step():
     trainer.training.weight_decay = 100.0
     trainer.training.learning_rate = 1e-3  # together decay takes a tenth of each matrix
     next(run)
-    matrices = slice(0, trainer.model.matrix_size)
+    matrices = slice(0, sum(array.size for array in trainer.model.parameters.values() if array.ndim == 2))
     ratio = np.linalg.norm(trainer.model.flat[matrices]) / np.linalg.norm(before[matrices])
     assert 0.85 < ratio < 0.95
 

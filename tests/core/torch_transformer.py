@@ -10,10 +10,10 @@ GATES = {"SwiGLU": F.silu, "GEGLU": lambda x: F.gelu(x, approximate="tanh")}
 
 
 class TorchTransformer:
-    """Reads an Architecture and parameters named as the engine's."""
+    """Reads an Architecture and parameters named as the engine's; `drop(x)` is what is left of what joins the stream."""
 
-    def __init__(self, architecture, parameters):
-        self.a = architecture
+    def __init__(self, architecture, parameters, drop=lambda x: x):
+        self.a, self.drop = architecture, drop
         self.p = {name: torch.tensor(value, requires_grad=True) for name, value in parameters.items()}
 
     def linear(self, name, x):
@@ -67,16 +67,17 @@ class TorchTransformer:
             channel = torch.arange(D)
             angles = torch.arange(T)[:, None] / 10000.0 ** ((channel - channel % 2).double() / D)
             x = math.sqrt(D) * x + torch.where(channel % 2 == 0, angles.sin(), angles.cos()).to(x.dtype)
+        x = self.drop(x)
         for i in range(a.num_layers):
             for number, branch in ((1, self.attention), (2, self.feed_forward)):
                 name, block = ("attention", "mlp")[number - 1], f"blocks.{i}"
                 if a.residual_type == "Pre-LN":
-                    x = x + branch(f"{block}.{name}", self.norm(f"{block}.norm{number}", x))
+                    x = x + self.drop(branch(f"{block}.{name}", self.norm(f"{block}.norm{number}", x)))
                 elif a.residual_type == "Post-LN":
-                    x = self.norm(f"{block}.norm{number}", x + branch(f"{block}.{name}", x))
+                    x = self.norm(f"{block}.norm{number}", x + self.drop(branch(f"{block}.{name}", x)))
                 else:
                     y = branch(f"{block}.{name}", self.norm(f"{block}.norm{number}", x))
-                    x = x + self.norm(f"{block}.post_norm{number}", y)
+                    x = x + self.drop(self.norm(f"{block}.post_norm{number}", y))
         if a.residual_type != "Post-LN":
             x = self.norm("final_norm", x)
         return x @ (self.p["token_embedding.weight"].T if a.tie_embeddings else self.p["head.weight"])

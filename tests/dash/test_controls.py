@@ -4,6 +4,7 @@ from tests.dash.driven import DrivenRun, settle
 from tlab_core.config import Architecture, Training
 from tlab_core.experiment import default_experiment
 from tlab_core.norms import NORMS
+from tlab_core.optimizers import OPTIMIZERS
 from tlab_dash.controls import (
     NOT_KNOBS,
     Knobs,
@@ -98,6 +99,26 @@ def test_none_and_auto_come_first_and_say_what_they_mean():
 def test_a_momentum_has_stops_near_one():
     assert 0.99 in stops(Training.param.beta2)
     assert 0.999 in stops(Training.param.beta2)
+
+
+def test_what_the_optimizer_has_no_use_for_is_greyed_out(knobs):
+    assert knobs.unheeded == []
+    for optimizer, idle in (("SGD", {"beta1", "beta2", "weight_decay"}), ("Adam", {"weight_decay"}), ("Lion", set())):
+        knobs._handle_msg({"turn": {"knob": "training.optimizer", "value": optimizer}})
+        assert set(knobs.unheeded) == {f"training.{knob}" for knob in idle}
+
+
+def test_the_slider_stops_at_every_optimizers_usual_rate():
+    values = stops(Training.param.learning_rate)
+    assert {kind.usual_learning_rate for _, kind in OPTIMIZERS.items()} <= set(values)
+
+
+def test_what_goes_together_stands_together():
+    groups = [group for group in knob_groups(EXPERIMENT) if group["folded"]]
+    folded = {group["title"]: [knob["name"] for knob in group["knobs"]] for group in groups}
+    assert list(folded) == ["Regularisation", "Optimizer", "More"]
+    assert "training.dropout" in folded["Regularisation"]
+    assert "training.beta1" in folded["Optimizer"]
 
 
 def test_turning_a_knob_changes_the_session(session, knobs):

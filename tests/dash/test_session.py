@@ -137,7 +137,10 @@ def test_a_new_run_trains_if_the_old_one_did(session, training):
     assert session.state == ("training" if training else "ready")
 
 
-@pytest.mark.parametrize(("knob", "value"), [("learning_rate", 0.01), ("weight_decay", 0.0), ("grad_clip", None)])
+@pytest.mark.parametrize(("knob", "value"), [
+    ("learning_rate", 0.01), ("weight_decay", 0.0), ("grad_clip", None), ("beta1", 0.5), ("beta2", 0.999), ("dropout", 0.1),
+    ("label_smoothing", 0.1), ("z_loss", 0.001), ("gradient_accumulation_steps", 2),
+])  # fmt: skip
 def test_a_live_knob_acts_on_the_run_at_once_and_leaves_a_mark(session, knob, value):
     train_to(session, 3)
     session.pause()

@@ -133,6 +133,14 @@ export function render({ model }) {
   const show = () => {
     for (const [name, set] of setters) if (!waiting.has(name)) set(model.values[name]);
   };
+  const grey = () => {
+    for (const line of panel.querySelectorAll(".knob")) {
+      const idle = model.unheeded.includes(line.dataset.knob);
+      line.classList.toggle("idle", idle);
+      line.title = idle ? "The chosen optimizer has no use for this." : "";
+      line.querySelector("select, input").disabled = idle;
+    }
+  };
   const explain = (problem) => {
     const words = document.createElement("p");
     words.textContent = problem.message;
@@ -159,9 +167,11 @@ export function render({ model }) {
 
   build();
   show();
+  grey();
   complain();
   count();
   model.on("values", show);
+  model.on("unheeded", grey);
   model.on("problems", complain);
   model.on("summary", count);
   return panel;

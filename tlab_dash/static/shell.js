@@ -48,14 +48,15 @@ export function render({ model }) {
   page.innerHTML = PAGE;
   for (const slot of page.querySelectorAll("[data-slot]")) slot.append(model.get_child(slot.dataset.slot));
 
-  // Titles and captions come from the views; some name the layer that is selected.
+  // Titles and captions come from the views; some name the layer that is selected. These three change by messages.
+  const told = { titles: model.titles, captions: model.captions, statistics: model.statistics };
   const name = () => {
     for (const [kind, attribute] of [["titles", "title"], ["captions", "caption"]])
       for (const node of page.querySelectorAll(`[data-${attribute}]`)) {
-        const words = model[kind][node.dataset[attribute]] || "";
+        const words = told[kind][node.dataset[attribute]] || "";
         if (node.textContent !== words) node.textContent = words;
       }
-    for (const tab of page.querySelectorAll("[data-tab]")) tab.textContent = model.titles[tab.dataset.tab];
+    for (const tab of page.querySelectorAll("[data-tab]")) tab.textContent = told.titles[tab.dataset.tab];
   };
   const turn = () => {
     for (const tab of page.querySelectorAll("[data-tab]")) {
@@ -68,7 +69,7 @@ export function render({ model }) {
     tab.addEventListener("click", () => model.send_msg({ tab: tab.dataset.tab }));
   const statistics = page.querySelector(".map .tabs");
   const colour = () => {
-    statistics.replaceChildren(...model.statistics.map((statistic) => {
+    statistics.replaceChildren(...told.statistics.map((statistic) => {
       const button = document.createElement("button");
       Object.assign(button, { type: "button", textContent: statistic.label, title: statistic.unavailable });
       button.setAttribute("aria-pressed", String(statistic.chosen));
@@ -77,10 +78,12 @@ export function render({ model }) {
       return button;
     }));
   };
-  model.on("statistics", colour);
   colour();
-  model.on("titles", name);
-  model.on("captions", name);
+  model.on("msg:custom", (news) => {
+    Object.assign(told, news);
+    name();
+    if ("statistics" in news) colour();
+  });
   model.on("tab", turn);
   name();
   turn();

@@ -1,0 +1,24 @@
+"""Knobs that the chosen optimizer has no use for can't be turned on the page; folded ones can."""
+
+WHY = "The chosen optimizer has no use for this."
+
+
+def test_another_optimizer_greys_out_what_it_does_not_heed(tab):
+    decay = tab.page.get_by_label("Weight decay", exact=True)
+    assert decay.is_enabled()
+    for name, idle in (("SGD", True), ("Lion", False), ("Adam", True)):
+        tab.page.get_by_label("Optimizer", exact=True).select_option(name)
+        tab.wait(lambda idle=idle: decay.is_disabled() == idle, f"weight decay under {name}")
+        assert decay.locator("xpath=..").get_attribute("title") == (WHY if idle else "")
+
+
+def test_dropout_is_turned_while_it_trains(tab):
+    tab.press("Train")
+    tab.wait(lambda: tab.step > 10, "some steps")
+    tab.page.get_by_text("Regularisation", exact=True).click()
+    step = tab.step
+    tab.page.get_by_label("Dropout", exact=True).press("ArrowRight")
+    assert tab.page.locator('[data-knob="training.dropout"] output').inner_text() != "0"
+    tab.page.wait_for_timeout(1500)
+    assert tab.step > step  # the same run goes on
+    tab.press("Pause")
