@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import panel as pn
 import param
 from tornado.websocket import WebSocketClosedError
 
 from tlab_core.experiment import Experiment
+from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
 from tlab_dash.changes import Changes
@@ -23,6 +25,9 @@ from tlab_dash.trail import Breadcrumb, Probe
 from tlab_dash.writing import Writing
 
 REFRESH_MS = 200
+# While a run trains, pictures are drawn so often that it takes this share of the machine: every 1.5 s on 2 cores, 0.4 s on
+# 8. Six plots take a Chromium without a GPU 0.15 s of processor time, and five times a second took a third of 2 cores.
+DRAWING_SHARE, DRAWING_SECONDS = 0.05, 0.15
 TABS = ("signal", "layer_statistics")  # they share a card
 PLOTS = ("loss", "heads", "attention", "signal", "qk", "layer_statistics")  # in the order in which they are drawn
 # Before the page's own script runs, so that a dark room stays dark.
@@ -123,7 +128,8 @@ class Lab(pn.viewable.Viewer):
         self._theme = LIGHT
         self._drawn = None  # what the plots show, and of which step
         self._drawn_step = -1
-        self._turn = False
+        self._next_drawing = 0.0
+        self._behind = False  # whether the pictures show less than what there is
         self._plots: dict[str, LivePlot] = {}
         self._boxes = {name: pn.Column(sizing_mode="stretch_both", margin=0) for name in PLOTS}
         self.knobs = Knobs(self.session)
@@ -161,9 +167,16 @@ class Lab(pn.viewable.Viewer):
         pn.state.add_periodic_callback(self.refresh, period=REFRESH_MS)
 
     def refresh(self) -> None:
-        """Show what the fleet has done since the last time; nothing when there is nothing new."""
-        if self.session.poll():
+        """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them."""
+        self._behind |= self.session.poll()
+        if self._behind and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
+            self._behind = False
+            self._next_drawing = time.monotonic() + DRAWING_SECONDS / (DRAWING_SHARE * cores())
             self.show()
+        elif self._behind:
+            with pn.io.hold():
+                self.run_bar.refresh()
+                self.writing.refresh()
         if not self._plots:
             self._draw_next()
 
@@ -204,17 +217,13 @@ class Lab(pn.viewable.Viewer):
         step = run.step
         if (seen, step) == (self._drawn, self._drawn_step):
             return
-        # Nobody reads six pictures five times a second: while only the step moves, the inside is drawn every other time.
-        self._turn = not self._turn
-        everything = seen != self._drawn or self._turn
         new_run = self._drawn is None or self._drawn[0] is not run
         self._drawn, self._drawn_step = seen, step
-        if everything:
-            self._show_map(new_run)
-            self.breadcrumb.refresh()
-            self.probe.refresh()
-        for name, plot in self._plots.items() if everything else [("loss", self._plots.get("loss"))]:
-            if plot is not None and not (name in TABS and name != self.shell.tab):
+        self._show_map(new_run)
+        self.breadcrumb.refresh()
+        self.probe.refresh()
+        for name, plot in self._plots.items():
+            if not (name in TABS and name != self.shell.tab):
                 plot.refresh()
 
     def _draw_next(self) -> None:

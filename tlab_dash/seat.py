@@ -17,7 +17,7 @@ from tlab_core.parallel import one_blas_thread
 from tlab_core.run import Sample
 
 GHOST_STEPS = 50  # a run must have come this far to be worth comparing with
-WRITING_SHARE = 0.15  # of the time, at most, while training
+WRITING_SHARE = 0.03  # of the time, at most, while training
 KEPT_STEPS = (0, 100)  # the first texts from these steps on are kept as the run's samples
 
 

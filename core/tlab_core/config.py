@@ -148,7 +148,7 @@ class Training(Settings):
         "The share of the text, at its end, that is never trained on and only measured."))
     eval_every = IntegerKnob(50, bounds=(1, 10_000_000), softbounds=(10, 500), unit="steps", label="Validate every", doc=(
         "Steps between two measurements of the loss on text that is not trained on."))
-    statistics_every = IntegerKnob(10, bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
+    statistics_every = IntegerKnob(20, bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
                                    label="Look inside every", doc=(
         "Steps between two looks inside the model; during the first 100 steps at most 5."))
     seed = IntegerKnob(0, bounds=(0, 2**32 - 1), softbounds=(0, 9), label="Data seed", doc=(

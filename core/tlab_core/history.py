@@ -7,7 +7,7 @@ new ones and never rewritten, so a Dataset that someone holds does not change un
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
@@ -64,6 +64,7 @@ class History:
             for name, group in GROUPS.items()
         }
         self._tree: tuple[tuple, xr.DataTree] | None = None
+        self._listeners: list[Listener] = []
 
     def append(self, group: str, step: int, values: Mapping[str, Any]) -> None:
         """Add one record: every variable of the group at this step.
@@ -71,7 +72,32 @@ class History:
         Raises HistoryError for an unknown group or variable, a missing variable, a wrong shape or kind of number, or
         a step that is not later than the group's last one; nothing is recorded then.
         """
-        self._find(group).append(step, values)
+        record = self._find(group).append(step, values)
+        for listener in self._listeners:
+            listener(group, record)
+
+    def subscribe(self, listener: "Listener") -> None:
+        """Call `listener(group, record)` after each append, in the thread that appends; `record` maps names to values.
+
+        The values are those that were given, `step` among them: whoever keeps them makes a copy.
+        """
+        self._listeners = [*self._listeners, listener]
+
+    def unsubscribe(self, listener: "Listener") -> None:
+        """Call `listener` no more; one that was never subscribed is passed over."""
+        self._listeners = [other for other in self._listeners if other != listener]
+
+    def shapes(self, group: str) -> dict[str, tuple[int, ...]]:
+        """Return the shape of one record's value of each variable."""
+        return dict(self._find(group).shapes)
+
+    def restore(self, group: str, total: int, read: Callable[[list[int]], Mapping[str, np.ndarray]]) -> None:
+        """Take over the `total` records of an earlier history, as if they had been appended here.
+
+        `read(places)` returns, for every variable and `step`, the records at these places of 0 ... total - 1: those that
+        memory would have kept.
+        """
+        self._find(group).restore(total, read)
 
     def group(self, name: str) -> xr.Dataset:
         """Return a group's records as a Dataset that shares the buffers' memory, read-only.
@@ -110,6 +136,9 @@ class History:
             ) from None
 
 
+Listener = Callable[[str, dict[str, Any]], None]
+
+
 class _Published(NamedTuple):
     """What readers see: buffers, and how many records of them are finished. Replaced whole, never changed."""
 
@@ -137,7 +166,7 @@ class _Records:
         self.published = _Published(self._allocate(min(FIRST_CAPACITY, keep or FIRST_CAPACITY)), 0)
         self._cached: tuple[_Published, xr.Dataset] | None = None
 
-    def append(self, step: int, values: Mapping[str, Any]) -> None:
+    def append(self, step: int, values: Mapping[str, Any]) -> dict[str, Any]:
         record = self._checked(step, values)
         arrays, count = self._with_room()
         with np.errstate(over="ignore", invalid="ignore"):  # a diverged run may not fit float32; infinity says so
@@ -146,6 +175,20 @@ class _Records:
         if self.keep:
             self.ordinals.append(self.ordinals[-1] + 1 if self.ordinals else 0)
         self.published = _Published(arrays, count + 1)
+        return record
+
+    def restore(self, total: int, read: Callable[[list[int]], Mapping[str, np.ndarray]]) -> None:
+        self.ordinals, self.stride = [], 1
+        for ordinal in range(total if self.keep else 0):
+            if len(self.ordinals) == self.keep:
+                self._thin()
+            self.ordinals.append(ordinal)
+        places = self.ordinals if self.keep else list(range(total))
+        held = read(places)
+        arrays = self._allocate(max(min(FIRST_CAPACITY, self.keep or FIRST_CAPACITY), len(places)))
+        for name, array in arrays.items():
+            array[: len(places)] = held[name]
+        self.published = _Published(arrays, len(places))
 
     def dataset(self, state: _Published | None = None) -> xr.Dataset:
         state = state or self.published

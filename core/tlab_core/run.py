@@ -1,7 +1,7 @@
 """A run: an experiment and everything that was measured of it. Views read runs and nothing else."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import xarray as xr
@@ -77,6 +77,8 @@ class LiveRun(Run):
         self.model = Transformer(experiment.architecture)
         self.trainer = Trainer(self.model, tokens, experiment.training, answers=text.answer_mask(),
                                probe=text.tokenizer.encode(experiment.probe(text)), experiment=experiment)
+        self.trainer.recorder.attributes["corpus_hash"] = text.sha256
+        self._watchers: list[Callable[[], None]] = []
         data = self.trainer.data
         super().__init__(experiment, text.tokenizer, self.trainer.recorder,
                          probe_tokens=[text.tokenizer.characters[token] for token in self.trainer.probe[:-1]],
@@ -96,10 +98,20 @@ class LiveRun(Run):
         # Far past any deadline or wish: the loop is left from inside.
         for record in self.trainer.run(steps=10**12 if steps is None else steps):
             records.append(record)
+            for watcher in self._watchers:
+                watcher()
             if deadline is not None and time.monotonic() >= deadline:
                 break
         self.divergence = self.trainer.divergence
         return records
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` after each step that `advance` makes, in its thread, while the model stands still."""
+        self._watchers = [*self._watchers, watcher]
+
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher` no more; one that never watched is passed over."""
+        self._watchers = [other for other in self._watchers if other != watcher]
 
     def adjust(self, **knobs) -> None:
         """Change training settings that act from the next step on, such as the learning rate."""

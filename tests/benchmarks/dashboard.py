@@ -23,7 +23,7 @@ import time
 import numpy as np
 import panel as pn
 
-from tests.benchmarks.contest import GPT, SIZES, VOCABULARY, busy_seconds
+from tests.benchmarks.contest import GPT, SIZES, VOCABULARY, busy_seconds, own_seconds
 from tlab_core.experiment import default_experiment
 from tlab_core.run import LiveRun
 from tlab_dash.lab import Lab
@@ -93,14 +93,14 @@ async def window(side, run, seconds):
     side.train()
     await asyncio.sleep(0.5)
     delays, began, first = [], time.perf_counter(), run().step
-    others = busy_seconds() - time.process_time()
+    others = busy_seconds() - own_seconds()
     while time.perf_counter() < began + seconds:
         asked = time.perf_counter()
         await asyncio.sleep(TICK)
         delays.append(1e3 * (time.perf_counter() - asked - TICK))
     spent = time.perf_counter() - began
     speed = (run().step - first) / spent
-    others = (busy_seconds() - time.process_time() - others) / spent / os.cpu_count()
+    others = (busy_seconds() - own_seconds() - others) / spent / os.cpu_count()
     side.pause()
     await asyncio.sleep(0.5)
     return speed, delays, others

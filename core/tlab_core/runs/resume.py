@@ -1,0 +1,77 @@
+"""How a saved run becomes a live one that goes on as if it had never stopped."""
+
+from typing import Any
+
+import numpy as np
+
+from tlab_core.batches import DataError
+from tlab_core.experiment import Experiment
+from tlab_core.run import LiveRun
+from tlab_core.runs.files import RunError
+from tlab_core.runs.saved import SavedRun, experiment_of
+from tlab_core.runs.settings_file import read_settings
+from tlab_core.runs.writer import COMMIT, SETTINGS
+from tlab_core.schema import GROUPS
+
+
+def going_on(saved: SavedRun) -> tuple[LiveRun, list[str]]:
+    """Return the live run, and what was edited in its settings file since it was saved, a sentence each."""
+    folder = saved.folder / saved.commit["checkpoint"]
+    experiment, edited = settings_in_force(saved)
+    checkpoint = saved.checkpoint()
+    if checkpoint.step != saved.step or (saved.recorder.last_step("train") or 0) != saved.step:
+        raise RunError(f"{saved.folder} is damaged: its commit is of step {saved.step}, its checkpoint of step "
+                       f"{checkpoint.step} and its history of step {saved.recorder.last_step('train') or 0}.")
+    try:
+        run = LiveRun(experiment)
+    except (DataError, ValueError) as error:  # settings that don't go together, a text that can't be had
+        raise RunError(f"the run {saved.name!r} can't go on: {error}") from error
+    try:
+        if run.tokenizer != saved.tokenizer:
+            raise RunError(f"the run {saved.name!r} can't go on: the text {experiment.corpus!r} has other characters than "
+                           "when it was saved. Put the text back as it was.")
+        checkpoint.put_into(run.trainer, folder)
+        restore_history(saved, run)
+    except BaseException:
+        run.trainer.close()
+        raise
+    run.samples, run.marks, run.divergence = saved.samples, saved.marks, saved.divergence
+    return run, edited
+
+
+def restore_history(saved: SavedRun, run: LiveRun) -> None:
+    """Fill a live run's history with what memory would hold of the saved one."""
+    for group in GROUPS:
+        arrays = {name: saved.recorder.stored(group, name) for name in ("step", *GROUPS[group].variables)}
+        total = saved.recorder.records[group]
+        if any(arrays[name].shape[1:] != shape for name, shape in run.recorder.shapes(group).items()):
+            raise RunError(f"the history of {saved.name!r} does not fit its settings: {group} has other sizes. Set the "
+                           f"architecture and the probe text in settings.yaml back to what they were.")
+
+        def read(places: list[int], arrays=arrays) -> dict[str, np.ndarray]:
+            return {name: array.read((np.array(places, np.intp),)) for name, array in arrays.items()}
+
+        run.recorder.restore(group, total, read)
+
+
+def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[str]]:
+    """Return the experiment to go on with: the saved one, or what a person has made of it in the settings file."""
+    written = read_settings(saved.folder / SETTINGS)
+    found, before, torn = written.to_dict(), saved.experiment.to_dict(), saved.commit["settings_file"]
+    # A process that was killed right after a commit has left the settings file of the commit before.
+    if found == before or (torn and found == experiment_of(torn, saved.folder / COMMIT).to_dict()):
+        return saved.experiment, []
+    return written, [f"{knob} was {old!r} when the run was saved and is {new!r} in {SETTINGS} now."
+                     for knob, old, new in changes(before, found)]  # fmt: skip
+
+
+def changes(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (knob, old, new) of what differs between two settings' values, parts included."""
+    found = []
+    for knob, new in after.items():
+        old = before.get(knob)
+        if isinstance(new, dict) and isinstance(old, dict):
+            found += changes(old, new, f"{prefix}{knob}.")
+        elif old != new:
+            found.append((f"{prefix}{knob}", old, new))
+    return found

@@ -1,0 +1,220 @@
+"""A run read from its folder. To a view it looks like a live one, but what isn't looked at stays on the disk."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from tlab_core.experiment import Experiment
+from tlab_core.history import HistoryError
+from tlab_core.registry import did_you_mean
+from tlab_core.run import Mark, Run, Sample
+from tlab_core.runs.checkpoint import FOLDER, Checkpoint, divergence_of
+from tlab_core.runs.files import RunError, count, field, read_json, read_lines
+from tlab_core.runs.history_file import STEP, StoredArray, guarded, opened
+from tlab_core.runs.writer import COMMIT, HISTORY, MARKS, META, SAMPLES, SCHEMA, TOKENIZER
+from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION
+from tlab_core.tokenizers import CharacterTokenizer, TokenizerFileError
+from tlab_core.transformer import Transformer
+
+
+class SavedRun(Run):
+    """What the last commit in a run's folder says; opening it once more shows what was committed since.
+
+    Raises RunError for a folder that is no run or that is damaged; damage in a part of the history that has not been read
+    yet is raised when it is.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.commit = read_commit(folder)
+        self.meta = read_meta(folder)
+        recorder = SavedHistory(folder / HISTORY, self.commit["records"])
+        super().__init__(experiment_of(self.commit["settings"], folder / COMMIT), read_tokenizer(folder), recorder,
+                         self.meta["probe_tokens"], self.meta["baselines"])
+        self.samples = _read_all(Sample, {"step": int, "prompt": str, "text": str}, folder / SAMPLES, self.commit[SAMPLES])
+        numbers = {"before": int | float | None, "after": int | float | None}
+        self.marks = _read_all(Mark, {"step": int, "knob": str, **numbers}, folder / MARKS, self.commit[MARKS])
+        self.divergence = divergence_of(self.commit, folder / COMMIT)
+
+    @property
+    def name(self) -> str:
+        """Return the run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def step(self) -> int:
+        """Return how many updates the saved model has had."""
+        return self.commit["step"]
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the weights, the optimizer's memory and the counters that the last commit saved."""
+        return Checkpoint.load(self.folder / self.commit["checkpoint"])
+
+    def model(self) -> Transformer:
+        """Return the saved model, to write with or to look into."""
+        model = Transformer(self.experiment.architecture)
+        self.checkpoint().fill(model, self.folder / self.commit["checkpoint"])
+        return model
+
+
+class SavedHistory:
+    """The history in a run's folder, with what views ask of a live `History`: `group`, `tree`, `last_step`, `coordinates`.
+
+    Opening a group reads its steps; a variable is read when its values are asked for, and only the records asked for.
+    """
+
+    def __init__(self, path: Path, records: Mapping[str, int]):
+        self.path = path
+        self.records = dict(records)
+        self._groups: dict[str, xr.Dataset] = {}
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """The root's attributes: settings, seed, the corpus's hash, versions."""
+        attributes = read_json(self.path / "zarr.json").get("attributes")
+        if not isinstance(attributes, dict) or attributes.get("schema") != VERSION:
+            raise RunError(f"{self.path} is not a history that this version reads: its schema should be {VERSION}.")
+        return attributes
+
+    @cached_property
+    def coordinates(self) -> dict[str, np.ndarray]:
+        """The values of every dimension but `step`."""
+        owners = {dim: name for name, group in GROUPS.items() for dim in group.dims}
+        return {dim: self._coordinate(self.path / owner / dim) for dim, owner in owners.items()}
+
+    def group(self, name: str) -> xr.Dataset:
+        """Return a group's records as a Dataset whose variables are read when they are looked at."""
+        if name not in GROUPS:
+            raise HistoryError(f"unknown group {name!r}: allowed are {', '.join(GROUPS)}.{did_you_mean(name, GROUPS)}")
+        if name not in self._groups:
+            self._groups[name] = self._open(name)
+        return self._groups[name]
+
+    @property
+    def tree(self) -> xr.DataTree:
+        """All groups as one DataTree with the run's attributes at its root."""
+        groups = {f"/{name}": self.group(name) for name in GROUPS}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attributes), **groups})
+
+    def last_step(self, group: str) -> int | None:
+        """Return the step of a group's newest record, or None while it has none."""
+        steps = self.group(group).variables["step"].values
+        return int(steps[-1]) if len(steps) else None
+
+    def stored(self, group: str, variable: str) -> StoredArray:
+        """Return one variable's records on the disk; `step` is a variable too."""
+        spec = STEP if variable == "step" else GROUPS[group].variables[variable]
+        shape = tuple(len(self.coordinates[dim]) for dim in spec.dims)
+        return StoredArray(self.path / group / variable, spec, shape, self.records[group])
+
+    def _open(self, name: str) -> xr.Dataset:
+        steps = self.stored(name, "step").read((slice(None),))
+        if len(steps) and (steps[0] < 0 or (np.diff(steps) <= 0).any()):
+            raise RunError(f"{self.path / name / 'step'} does not hold growing steps: the history is damaged.")
+        data = {}
+        for variable, spec in GROUPS[name].variables.items():
+            lazy = indexing.LazilyIndexedArray(_Lazy(self.stored(name, variable)))
+            data[variable] = xr.Variable(("step", *spec.dims), lazy, _words(spec.long_name, spec.units))
+        coords = {"step": xr.Variable("step", steps, _words(*COORDINATES["step"]))}
+        coords |= {dim: xr.Variable(dim, self.coordinates[dim], _words(*COORDINATES[dim])) for dim in GROUPS[name].dims}
+        for edge, (values, long_name, units) in EDGES.get(name, {}).items():
+            coords[edge] = xr.Variable("bin", values, _words(long_name, units))
+        return xr.Dataset(data, coords=coords)
+
+    def _coordinate(self, path: Path) -> np.ndarray:
+        values = guarded(path, lambda: opened(path)[:])
+        if values.ndim != 1:
+            raise RunError(f"{path} has the shape {values.shape}; expected a single row of values.")
+        return np.array(values.tolist()) if values.dtype.kind in "TO" else values
+
+
+class _Lazy(BackendArray):
+    """Lets xarray read a StoredArray piece by piece."""
+
+    def __init__(self, stored: StoredArray):
+        self._stored = stored
+        self.shape, self.dtype = stored.shape, stored.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._stored.read)
+
+
+# ---- the small files
+
+
+def read_commit(folder: Path) -> dict[str, Any]:
+    """Return what counts in a run's folder, every field checked, or raise RunError."""
+    path = folder / COMMIT
+    if not path.is_file():
+        raise RunError(f"{folder} is no run: it has no {COMMIT}.")
+    commit = read_json(path)
+    _check_schema(commit, path)
+    for name in ("step", "tokens", SAMPLES, MARKS):
+        count(commit, name, path)
+    records = field(commit, "records", dict, path)
+    if set(records) != set(GROUPS):
+        raise RunError(f"in {path}, 'records' speaks of {', '.join(map(str, records)) or 'nothing'}; it should speak of "
+                       f"{', '.join(GROUPS)}.")
+    for name in GROUPS:
+        count(records, name, path)
+    place = field(commit, "checkpoint", str, path)
+    if not FOLDER.fullmatch(place):
+        raise RunError(f"in {path}, 'checkpoint' is {place!r}, which is no checkpoint's folder.")
+    for name, kinds in {"seconds": int | float, "settings": dict, "settings_file": dict | None, "environment": dict,
+                        "dropped": dict, "loss": int | float | None, "written": str, "divergence": dict | None}.items():
+        field(commit, name, kinds, path)
+    return commit
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Return what was written down when the run was made, its tags and its note, or raise RunError."""
+    path = folder / META
+    meta = read_json(path)
+    _check_schema(meta, path)
+    for name, kinds in {"created": str, "tags": list, "note": str, "probe_tokens": list, "baselines": dict}.items():
+        field(meta, name, kinds, path)
+    for name in meta["baselines"]:
+        field(meta["baselines"], name, int | float, path)
+    for name in ("tags", "probe_tokens"):
+        if not all(isinstance(text, str) for text in meta[name]):
+            raise RunError(f"in {path}, {name!r} holds something that is no text.")
+    return meta
+
+
+def read_tokenizer(folder: Path) -> CharacterTokenizer:
+    """Return the run's tokenizer, or raise RunError."""
+    try:
+        return CharacterTokenizer.load(folder / TOKENIZER)
+    except (OSError, TokenizerFileError) as error:
+        raise RunError(f"the tokenizer of the run {folder.name!r} can't be read: {error}") from error
+
+
+def experiment_of(settings: dict[str, Any], path: Path) -> Experiment:
+    """Return the experiment of settings as `to_dict` gave them, or raise RunError."""
+    try:
+        experiment = Experiment.from_dict(settings)
+        experiment.architecture.check()
+        experiment.training.check()
+    except (TypeError, ValueError) as error:
+        raise RunError(f"in {path}, the settings can't be used: {error}") from error
+    return experiment
+
+
+def _check_schema(content: dict[str, Any], path: Path) -> None:
+    if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
+        raise RunError(f"{path} has the schema {content.get('schema')!r}, and this version of the lab reads {SCHEMA}.")
+
+
+def _read_all(kind: type, fields: dict[str, Any], path: Path, size: int) -> list:
+    return [kind(**{name: field(content, name, kinds, path) for name, kinds in fields.items()})
+            for content in read_lines(path, size)]
+
+
+def _words(long_name: str, units: str) -> dict[str, str]:
+    return {"long_name": long_name, "units": units}

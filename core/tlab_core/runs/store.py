@@ -1,0 +1,262 @@
+"""A folder of runs: each run is a folder in it, made whole, listed fast, and deleted so that it can be had back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tlab_core.registry import did_you_mean
+from tlab_core.run import LiveRun
+from tlab_core.runs.environment import differences, environment
+from tlab_core.runs.files import Lock, RunError, checked_name, cleaned_name, is_locked, sync_folder, write_json
+from tlab_core.runs.history_file import HistoryFile
+from tlab_core.runs.resume import going_on
+from tlab_core.runs.saved import SavedRun, divergence_of, read_commit, read_meta
+from tlab_core.runs.writer import COMMIT, EVERY, HISTORY, META, SCHEMA, TOKENIZER, RunWriter, now, refusal
+
+TRASH = ".trash"
+UNFINISHED = ".new-"  # begins the names of folders that are being made
+ABANDONED = 60.0  # seconds after which a folder that is being made, and that nobody has locked, is litter
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a list of runs says of one. With a `problem` the folder can't be read, and the rest is empty."""
+
+    name: str
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss: float | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    created: str = ""
+    written: str = ""
+    divergence: str | None = None
+    running: bool = False
+    problem: str | None = None
+
+
+class Resumed(NamedTuple):
+    """A run that goes on: `differences` says, a sentence each, why its numbers may not be those of a run never stopped."""
+
+    run: LiveRun
+    writer: RunWriter
+    differences: list[str]
+
+
+class RunStore:
+    """The runs in one folder, which is made when the first run is.
+
+    Names can't lead out of the folder, two processes never write the same run, and every error is a RunError.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder).expanduser().absolute()
+
+    def list(self) -> list[RunInfo]:
+        """Return what there is to say of each run, by name; only small files are read."""
+        if not self.folder.is_dir():
+            return []
+        with os.scandir(self.folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+        return [info(self.folder / name) for name in sorted(names) if (self.folder / name / COMMIT).exists()]
+
+    def open(self, name: str) -> SavedRun:
+        """Return a run as its last commit left it, also while it is being written."""
+        return SavedRun(self._find(name))
+
+    def create(self, run: LiveRun, name: str | None = None, every: float = EVERY) -> RunWriter:
+        """Begin to write a live run into a folder of its own, with all that it has recorded so far.
+
+        name: None takes the corpus's and the first free number. every: seconds between two commits.
+        """
+        if name is not None:
+            self._check_free(checked_name(name))
+        making = lock = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear_unfinished()
+            making = self.folder / f"{UNFINISHED}{os.getpid()}-{time.time_ns()}"
+            making.mkdir()
+            lock = Lock(making)
+            HistoryFile.create(making / HISTORY, run.recorder.coordinates, run.recorder.attributes)
+            run.tokenizer.save(making / TOKENIZER)
+            write_json(making / META, {"schema": SCHEMA, "created": now(), "tags": [], "note": "",
+                                       "probe_tokens": run.probe_tokens, "baselines": run.baselines})
+            writer = RunWriter(making, run, lock, every=every)
+        except OSError as error:
+            self._abandon(making, lock)
+            raise refusal(self.folder / (name or "new run"), error) from error
+        try:
+            writer.commit()
+            self._take_name(writer, name or f"{cleaned_name(Path(run.experiment.corpus).stem)}-1", fixed=name is not None)
+        except BaseException as error:
+            writer.close(save=False)
+            self._abandon(making, None)
+            cause = error.__cause__ if isinstance(error, RunError) else error
+            if isinstance(cause, OSError):
+                raise refusal(self.folder / (name or "new run"), cause) from cause
+            raise
+        return writer
+
+    def resume(self, name: str, every: float = EVERY) -> Resumed:
+        """Return a run that goes on where its last commit left it, and that is written into its folder again.
+
+        On the machine and the versions that saved it, it makes the same numbers to the last bit as a run that never
+        stopped. Settings edited in settings.yaml since are taken over. What may change a number is among the differences.
+        """
+        folder = self._find(name)
+        try:
+            lock = Lock(folder)
+        except OSError as error:
+            raise refusal(folder, error) from error
+        run = None
+        try:
+            saved = SavedRun(folder)
+            run, edited = going_on(saved)
+            writer = RunWriter(folder, run, lock, saved.commit, every)
+        except BaseException as error:
+            if run is not None:
+                run.trainer.close()
+            lock.release()
+            if isinstance(error, OSError):
+                raise refusal(folder, error) from error
+            raise
+        here = environment() | {"corpus": run.recorder.attributes["corpus_hash"]}
+        return Resumed(run, writer, edited + differences(saved.commit["environment"], here))
+
+    def take(self, writer: RunWriter, name: str) -> None:
+        """Move a run that is being written in another store on this disk, such as a scratch folder, into this one."""
+        self._check_free(checked_name(name))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._take_name(writer, name, fixed=True)
+        except OSError as error:
+            raise refusal(self.folder / name, error) from error
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a run another name; not while it is being written."""
+        self._check_free(checked_name(new))
+        self._move(self._find(name), self.folder / new)
+
+    def annotate(self, name: str, tags: Iterable[str] | None = None, note: str | None = None) -> None:
+        """Replace a run's tags or its note; None leaves them."""
+        folder = self._find(name)
+        meta = read_meta(folder)
+        meta |= {"tags": [str(tag) for tag in tags]} if tags is not None else {}
+        meta |= {"note": str(note)} if note is not None else {}
+        try:
+            write_json(folder / META, meta)
+        except OSError as error:
+            raise refusal(folder, error) from error
+
+    def delete(self, name: str) -> str:
+        """Put a run into the trash and return the name it has there, for `restore`; not while it is being written."""
+        folder = self._find(name)
+        deleted = f"{name} {time.time_ns()}"
+        self._move(folder, self.folder / TRASH / deleted)
+        return deleted
+
+    def deleted(self) -> list[str]:
+        """Return the names in the trash, the newest last."""
+        trash = self.folder / TRASH
+        names = [path.name for path in trash.iterdir()] if trash.is_dir() else []
+        return sorted(names, key=lambda name: name.rpartition(" ")[2])
+
+    def restore(self, deleted: str, name: str | None = None) -> str:
+        """Take a run out of the trash, under its old name or another, and return that name."""
+        if deleted not in self.deleted():
+            raise RunError(f"there is no {deleted!r} in the trash of {self.folder}.{did_you_mean(deleted, self.deleted())}")
+        name = checked_name(name or deleted.rpartition(" ")[0])
+        self._check_free(name)
+        self._move(self.folder / TRASH / deleted, self.folder / name)
+        return name
+
+    def empty_trash(self) -> None:
+        """Remove what was deleted for good."""
+        shutil.rmtree(self.folder / TRASH, ignore_errors=True)
+
+    # ---- folders
+
+    def _find(self, name: str) -> Path:
+        """Return a run's folder; RunError for a name that no run has or can have, and for a link that leads elsewhere."""
+        folder = self.folder / checked_name(name)
+        if not folder.is_dir():
+            names = [known.name for known in self.list()]
+            listed = f" There are {', '.join(names[:20])}" if names else " It has none"
+            listed += " and more." if len(names) > 20 else "."
+            raise RunError(f"there is no run {name!r} in {self.folder}.{did_you_mean(name, names)}{listed}")
+        if folder.resolve().parent != self.folder.resolve():
+            raise RunError(f"{folder} is a link that leads out of {self.folder}. Open the folder that it leads to.")
+        return folder
+
+    def _check_free(self, name: str) -> None:
+        if os.path.lexists(self.folder / name):
+            raise RunError(f"there is a run {name!r} in {self.folder} already. Take another name, such as "
+                           f"{self._free(f'{name}-2')!r}, or delete that run first.")
+
+    def _free(self, name: str) -> str:
+        """Return `name`, or with its last number counted up, whatever is first free."""
+        base, _, number = name.rpartition("-")
+        number = int(number)
+        while os.path.lexists(self.folder / f"{base}-{number}"):
+            number += 1
+        return f"{base}-{number}"
+
+    def _take_name(self, writer: RunWriter, name: str, fixed: bool) -> None:
+        """Move a writer's folder to a name of this store: one step of the file system, which only one process can win."""
+        while True:
+            name = name if fixed else self._free(name)
+            try:
+                return writer.move(self.folder / name)
+            except OSError:
+                if not os.path.lexists(self.folder / name):
+                    raise
+                if fixed:
+                    self._check_free(name)
+
+    def _move(self, folder: Path, to: Path) -> None:
+        try:
+            Lock(folder).release()  # refuses while it is being written
+            to.parent.mkdir(exist_ok=True)
+            folder.rename(to)
+            sync_folder(folder.parent, to.parent)
+        except OSError as error:
+            raise refusal(folder, error) from error
+
+    def _clear_unfinished(self) -> None:
+        """Remove what a process left that was killed while it made a run."""
+        for path in self.folder.glob(f"{UNFINISHED}*"):
+            with suppress(OSError, RunError):
+                # A young one may belong to a process that is about to lock it.
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    Lock(path).release()
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _abandon(self, making: Path | None, lock: Lock | None) -> None:
+        if lock is not None:
+            lock.release()
+        if making is not None:
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def info(folder: Path) -> RunInfo:
+    """Return what a list says of the run in a folder."""
+    try:
+        commit, meta = read_commit(folder), read_meta(folder)
+        divergence = divergence_of(commit, folder / COMMIT)
+    except RunError as error:
+        return RunInfo(folder.name, problem=str(error))
+    return RunInfo(
+        folder.name, commit["step"], commit["tokens"], commit["seconds"], commit["loss"], commit["settings"],
+        tuple(meta["tags"]), meta["note"], meta["created"], commit["written"],
+        divergence.message if divergence else None, is_locked(folder),
+    )  # fmt: skip
