@@ -15,7 +15,7 @@ from tlab_core.workspace import BLOCK, Workspace
 SMALL_SCORE = 40.0
 # Queries go in blocks, each with the keys up to its last one, so that most of the masked half is never computed: a step is
 # 1.02 times as fast at a context of 128, 1.17 at 1024, 1.35 at 2048 (width 256, 4 layers).
-QUERIES = 64
+QUERIES, LONG_QUERIES = 64, 128  # up to KEPT, and beyond
 # Up to this context the weights are kept for backward. Beyond, they are computed again: at 1024 a step takes 1.08 times as
 # long and 0.55 of the memory, which would grow with the square of the context.
 KEPT = 512
@@ -142,23 +142,25 @@ class CausalSelfAttention:
     def _tiles(self, work: Workspace) -> Iterator[tuple[slice, slice]]:
         """Cut sequences and heads into tiles, so that one's block of scores fits a core's cache; not under a trace."""
         B, H, T = work.batch, self.heads, work.length
-        if H * min(T, QUERIES) * T <= BLOCK or work.trace is not None:
+        block = self._queries(work) * T
+        if H * block <= BLOCK or work.trace is not None:
             for sequences in work.blocks(B, H * T * T):
                 yield sequences, slice(0, H)
         else:
             for b in range(B):
-                for heads in work.blocks(H, min(T, QUERIES) * T):
+                for heads in work.blocks(H, block):
                     yield slice(b, b + 1), heads
 
     @staticmethod
-    def _query_blocks(work: Workspace) -> Iterator[tuple[slice, slice]]:
-        """Cut the queries into blocks, the last first, each with the keys that it may see: the others' weights are zero.
-
-        Under a trace, which may change those zeros, there is a single block.
-        """
+    def _queries(work: Workspace) -> int:
+        """Return how many queries a block has; under a trace, which may change masked weights, all of them."""
         T = work.length
-        size = QUERIES if work.trace is None else T
-        for stop in range(T, 0, -size):
+        return T if work.trace is not None else min(T, QUERIES if T <= KEPT else LONG_QUERIES)
+
+    def _query_blocks(self, work: Workspace) -> Iterator[tuple[slice, slice]]:
+        """Cut the queries into blocks, the last first, each with the keys that it may see: the others' weights are zero."""
+        size = self._queries(work)
+        for stop in range(work.length, 0, -size):
             yield slice(max(0, stop - size), stop), slice(0, stop)
 
     def _keeps(self, work: Workspace) -> bool:
@@ -171,8 +173,7 @@ class CausalSelfAttention:
         if name == "weights" and self._keeps(work):
             return work.buffer(f"{self.name}.weights.{rows.start}", work.batch, self.heads, count, rows.stop)[tile]
         sizes = [part.stop - part.start for part in tile]
-        most = max(count, min(QUERIES, work.length))
-        return work.buffer(f"attention.{name}", *sizes, most, work.length)[..., :count, : rows.stop]
+        return work.buffer(f"attention.{name}", *sizes, self._queries(work), work.length)[..., :count, : rows.stop]
 
     def _top(self, tile: tuple[slice, slice], rows: slice, work: Workspace) -> np.ndarray:
         """Return the array for the largest score of each of a tile's queries `rows`."""
@@ -182,11 +183,10 @@ class CausalSelfAttention:
                 work: Workspace) -> None:
         """Write q·kᵀ + bias + mask of a tile's queries `rows` to `P`."""
         np.matmul(q[..., rows, :], k[..., : rows.stop, :].swapaxes(-1, -2), out=P)
-        mask = self.positions.mask(work.length, P.dtype)
-        if len(mask) == 1:  # no bias: all that is to be masked is the future within the block
-            P[..., rows.start :] += mask[:, rows, rows]
-        else:
-            P += mask[tile[1], rows, : rows.stop]
+        if self.positions.biased:
+            P += self.positions.mask(work.length, P.dtype)[tile[1], rows, : rows.stop]
+        else:  # all that is to be masked is the future within the block
+            P[..., rows.start :] += self.positions.mask(rows.stop - rows.start, P.dtype)
 
     @staticmethod
     def _scores_are_small(q: np.ndarray, k: np.ndarray) -> bool:

@@ -11,6 +11,8 @@ from tlab_core.residuals import RESIDUALS
 from tlab_core.schedules import SCHEDULES
 from tlab_core.settings import Problem, Settings
 
+TOKENS_A_LOOK = 20_480  # a look inside costs about as much as training on 530 tokens, from 2 layers of 32 to 12 of 256
+
 
 class Architecture(Settings):
     """What the transformer is made of."""
@@ -148,9 +150,10 @@ class Training(Settings):
         "The share of the text, at its end, that is never trained on and only measured."))
     eval_every = IntegerKnob(50, bounds=(1, 10_000_000), softbounds=(10, 500), unit="steps", label="Validate every", doc=(
         "Steps between two measurements of the loss on text that is not trained on."))
-    statistics_every = IntegerKnob(20, bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
-                                   label="Look inside every", doc=(
-        "Steps between two looks inside the model; during the first 100 steps at most 5."))
+    statistics_every = CountOrAutoKnob("auto", bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
+                                       label="Look inside every", doc=(
+        "Steps between two looks inside the model; during the first 100 steps at most 5. auto looks every 20,480 tokens, "
+        "which costs under 3 % of the training time."))
     seed = IntegerKnob(0, bounds=(0, 2**32 - 1), softbounds=(0, 9), label="Data seed", doc=(
         "Which pieces of text come up in which step."))
     shards = CountOrAutoKnob("auto", bounds=(1, 1024), softbounds=(1, 8), label="Shards", doc=(
@@ -171,6 +174,13 @@ class Training(Settings):
     def resolved_min_learning_rate(self) -> float:
         """Return `min_learning_rate`, with None worked out as a tenth of the learning rate."""
         return self.learning_rate / 10 if self.min_learning_rate is None else self.min_learning_rate
+
+    @property
+    def resolved_statistics_every(self) -> int:
+        """Return `statistics_every` in steps, with "auto" worked out from the tokens of a step."""
+        if self.statistics_every != "auto":
+            return self.statistics_every
+        return max(1, TOKENS_A_LOOK // (self.batch_size * self.seq_len * self.gradient_accumulation_steps))
 
     def problems(self) -> list[Problem]:
         found = []

@@ -52,7 +52,8 @@ class PositionEncoding:
         return None
 
     @cached_property
-    def _biased(self) -> bool:
+    def biased(self) -> bool:
+        """Tell whether anything is added to the match scores."""
         return self.bias(1) is not None
 
     def mask(self, length: int, dtype, past: int = 0) -> np.ndarray | None:
@@ -61,7 +62,7 @@ class PositionEncoding:
         The queries are `length` positions after the first `past`, the keys all up to the last query: a single one after
         others has no future, and None is returned unless there is a bias.
         """
-        if past and length == 1 and not self._biased:
+        if past and length == 1 and not self.biased:
             return None
 
         def make(size):

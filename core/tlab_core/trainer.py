@@ -267,7 +267,7 @@ class Trainer:
     # ---- measuring
 
     def _looks_inside(self, step: int) -> bool:
-        every = self.training.statistics_every
+        every = self.training.resolved_statistics_every
         return step % every == 0 or (step <= CLOSE_LOOK and step % min(CLOSE_LOOK_EVERY, every) == 0)
 
     def _look_inside(self, gradients, before) -> None:
@@ -327,7 +327,9 @@ class Trainer:
             if room_for(self.shards, apart):
                 self._hiring = Hiring(self.model, self.optimizer, self.training, self.shards, apart)
         elif self._hiring.done and self._hiring.error is None:
-            self._at_hand().close()
+            if self._team is not None:
+                self._team.close()
+                self._team = None  # with its gradients and buffers, before those of the workers are written to
             self._team = Processes(self.model, self.optimizer, self.training, self.shards, self._hiring.crew)
             self.executor, self._hiring = "processes", None
             self.recorder.attributes["executor"] = self.executor

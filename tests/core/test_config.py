@@ -143,3 +143,14 @@ def test_settings_survive_a_dict(settings):
     assert again == changed
     assert again != settings()
     assert again is not changed
+
+
+@pytest.mark.parametrize(("knobs", "steps"), [
+    ({"batch_size": 8, "seq_len": 64}, 40),
+    ({"batch_size": 16, "seq_len": 128}, 10),
+    ({"batch_size": 16, "seq_len": 128, "gradient_accumulation_steps": 2}, 5),
+    ({"batch_size": 512, "seq_len": 1024}, 1),
+    ({"batch_size": 8, "seq_len": 64, "statistics_every": 7}, 7),
+])
+def test_auto_looks_inside_every_so_many_tokens(knobs, steps):
+    assert Training(**knobs).resolved_statistics_every == steps

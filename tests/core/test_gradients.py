@@ -105,7 +105,8 @@ def test_blocks_of_queries_give_the_same_loss_and_gradients(position, block, kep
     model.parameters["blocks.0.attention.qkv.weight"] *= 30 if large else 1
     tokens, targets = small_batch()
     loss, gradients = model.loss_and_grads(tokens, targets, trace=lambda name, x: x)  # under a trace all in one block
-    monkeypatch.setattr(attention, "QUERIES", 3)  # of 7 positions: blocks of 3, 3 and 1
+    for name in ("QUERIES", "LONG_QUERIES"):
+        monkeypatch.setattr(attention, name, 3)  # of 7 positions: blocks of 3, 3 and 1
     monkeypatch.setattr(attention, "BLOCK", block)
     monkeypatch.setattr(workspace, "BLOCK", block)
     if not kept:

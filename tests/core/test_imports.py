@@ -1,6 +1,8 @@
 """Imports run one way: apps -> tlab_dash -> tlab_core, and inside the engine trainer -> transformer -> blocks -> layers."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,20 @@ def test_a_layer_of_the_engine_imports_only_what_lies_below(index):
     top = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     above = {f"tlab_core.{name}" for name in (*LAYERS[index:], "trainer", "statistics", "history", "run", "generation")}
     assert not top & above
+
+
+def test_a_worker_needs_no_xarray():
+    """It would start in three times the time and take 60 MB more."""
+    heavy = "import sys, tlab_core.worker; print({'xarray', 'pandas', 'pooch', 'zarr'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_package_has_what_it_names():
+    import tlab_core
+
+    for name in tlab_core.__all__:
+        assert getattr(tlab_core, name).__name__ == name
+        assert name in dir(tlab_core)
+    with pytest.raises(AttributeError, match="no attribute 'Transformr'"):
+        tlab_core.Transformr  # noqa: B018

@@ -1,0 +1,81 @@
+"""What looking inside costs the training: the default cadence beside none, in turn.
+
+    python -m tests.benchmarks.looking                  the lab's first run and two sizes of the training benchmark
+    python -m tests.benchmarks.looking --recording      the run is also written to a folder, as the command line does
+
+Two trainers of the same model in one process train in windows, A B A B ..., one looking inside and validating as by
+default, the other only validating. A window covers whole cadences, so that it has as many looks as training has on average.
+"""
+
+import argparse
+import itertools
+import math
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.contest import GPT, NEVER, SIZES, VOCABULARY
+from tlab_core.experiment import default_experiment
+from tlab_core.run import LiveRun
+from tlab_core.runs import RunStore
+
+
+def experiments():
+    """Yield a name and the experiment for each line."""
+    first = default_experiment()
+    first = first.replace(training=first.training.replace(steps=NEVER, executor="processes"))
+    yield "the lab's first run", first
+    for size in SIZES[:2]:
+        layers, width, heads, ff, batch, seq = size
+        shape = {"hidden_dim": width, "num_layers": layers, "num_heads": heads, "ff_dim": ff, "max_seq_len": seq}
+        yield ",".join(map(str, size)), first.replace(
+            architecture=first.architecture.replace(vocab_size=VOCABULARY, **shape | GPT),
+            training=first.training.replace(batch_size=batch, seq_len=seq),
+        )
+
+
+def never(experiment):
+    """Return the same experiment without statistics."""
+    return experiment.replace(training=experiment.training.replace(statistics_every=NEVER))
+
+
+def compare(name, experiment, recording, rounds, scratch):
+    """Print one line: milliseconds a step with and without looking, and what looking costs."""
+    runs = {"with": LiveRun(experiment), "without": LiveRun(never(experiment))}
+    writer = RunStore(scratch).create(runs["with"], every=30) if recording else None
+    for run in runs.values():
+        run.advance(steps=120)  # past the first steps, which are looked into more often
+    steps = 2 * math.lcm(experiment.training.resolved_statistics_every, experiment.training.eval_every)
+    spent = {name: [] for name in runs}
+    for which, run in itertools.chain.from_iterable([runs.items()] * rounds):
+        began = time.perf_counter()
+        run.advance(steps=steps)
+        spent[which].append(1e3 * (time.perf_counter() - began) / steps)
+    costs = [theirs / ours - 1 for theirs, ours in zip(spent["with"], spent["without"], strict=True)]
+    medians = {which: statistics.median(times) for which, times in spent.items()}
+    print(
+        f"{name:<24}{medians['with']:>9.2f} ms{medians['without']:>9.2f} ms{medians['with'] / medians['without'] - 1:>8.1%}"
+        f"   by pair {min(costs):.1%} to {max(costs):.1%}",
+        flush=True,
+    )
+    if writer is not None:
+        writer.close()
+    for run in runs.values():
+        run.trainer.close()
+
+
+def main():
+    """Read the command line and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", action="store_true", help="write the run to a folder meanwhile")
+    parser.add_argument("--rounds", type=int, default=7, help="windows of each side")
+    given = parser.parse_args()
+    print(f"{'':<24}{'looking':>12}{'never':>12}{'cost':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, experiment) in enumerate(experiments()):
+            compare(name, experiment, given.recording, given.rounds, Path(folder) / str(number))
+
+
+if __name__ == "__main__":
+    main()
