@@ -213,9 +213,13 @@ class Hiring:
         """Tell whether there is a crew, or an error that says why not."""
         return not self._thread.is_alive()
 
+    def wait(self) -> None:
+        """Wait until there is either."""
+        self._thread.join()
+
     def cancel(self) -> None:
         """Send the crew away again, as soon as it is there."""
-        self._thread.join()
+        self.wait()
         if self.crew is not None:
             self.crew.stop()
 

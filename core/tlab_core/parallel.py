@@ -32,6 +32,9 @@ EXECUTORS = Registry("executor")  # of subclasses of team.Team
 #     6, 256, 16, 128                   648      356        335
 # Processes win everywhere, but take 0.4 s (and 60 MB each) to start: not worth it for a run that is over in a moment.
 WORTH_PROCESSES = 1.0
+# Parameters times tokens of a step from which "auto" takes processes from the start (size 3 of the table has 9.8e9): beside
+# steps of 0.1 s and more their start is nothing, and what threads would leave behind, much memory.
+LARGE = 3e9
 
 
 def cores() -> int:

@@ -100,6 +100,7 @@ class Trainer:
         self.probe = self._checked_probe(probe)
         self.shards = parallel.resolve_shards(self.training.shards, self.training.batch_size)
         self.executor = parallel.resolve_executor(self.training.executor, self.shards)
+        self._step_work = model.flat.size * self.training.batch_size * self.training.seq_len
         self.optimizer = OPTIMIZERS.get(self.training.optimizer)(model.flat, model.shapes)
         self.step = 0
         self.tokens = 0
@@ -310,31 +311,36 @@ class Trainer:
 
     def _at_hand(self) -> Team:
         """Return the team that makes the steps, put together when first needed."""
+        if self._team is None and self._step_work >= parallel.LARGE:
+            self._reinforce(at_once=True)
         if self._team is None:
             self._team = parallel.EXECUTORS.get(self.executor)(self.model, self.optimizer, self.training, self.shards)
         return self._team
 
-    def _reinforce(self) -> None:
+    def _reinforce(self, at_once: bool = False) -> None:
         """Let worker processes take over from threads, where the executor is "auto" and the run has proved long.
 
-        Equal shards give equal bits, so no number shows it. They start in the background: no step waits for them. Where
-        they can't be had, threads go on, and the history says why.
+        Equal shards give equal bits, so no number shows it. They start in the background, and no step waits for them;
+        `at_once` waits. Where they can't be had, threads go on, and the history says why.
         """
-        if self.training.executor != "auto" or self.executor != "threads" or self.seconds < parallel.WORTH_PROCESSES:
+        if self.training.executor != "auto" or self.executor != "threads":
             return
         if self._hiring is None:
             apart = beside_others()
-            if room_for(self.shards, apart):
+            if (at_once or self.seconds >= parallel.WORTH_PROCESSES) and room_for(self.shards, apart):
                 self._hiring = Hiring(self.model, self.optimizer, self.training, self.shards, apart)
-        elif self._hiring.done and self._hiring.error is None:
-            if self._team is not None:
-                self._team.close()
-                self._team = None  # with its gradients and buffers, before those of the workers are written to
-            self._team = Processes(self.model, self.optimizer, self.training, self.shards, self._hiring.crew)
-            self.executor, self._hiring = "processes", None
-            self.recorder.attributes["executor"] = self.executor
-        elif self._hiring.done and self.recorder.attributes["executor"] == "threads":
+        if self._hiring is None or not (at_once or self._hiring.done):
+            return
+        self._hiring.wait()
+        if self._hiring.error is not None:
             self.recorder.attributes["executor"] = f"threads ({self._hiring.error.reason})"
+            return
+        if self._team is not None:
+            self._team.close()
+            self._team = None  # with its gradients and buffers, before those of the workers are written to
+        self._team = Processes(self.model, self.optimizer, self.training, self.shards, self._hiring.crew)
+        self.executor, self._hiring = "processes", None
+        self.recorder.attributes["executor"] = self.executor
 
     def _views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return a copy of a flat buffer, as arrays by parameter name."""

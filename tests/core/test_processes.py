@@ -403,6 +403,20 @@ def test_auto_lets_processes_take_over_from_threads_and_no_bit_shows_it(monkeypa
     trainer.close()
 
 
+def test_auto_takes_processes_from_the_start_for_a_large_model(monkeypatch):
+    monkeypatch.setattr(parallel, "LARGE", model_of().parameter_count * 5 * 8)
+    trainer, plain = trainer_of(executor="auto"), trainer_of(executor="serial")
+    losses = [record.loss for record in trainer.run(steps=3)]
+    assert trainer.history.attrs["executor"] == trainer.executor == "processes"
+    assert losses == [record.loss for record in plain.run(steps=3)]
+    trainer.close()
+    monkeypatch.setattr(parallel, "LARGE", parallel.LARGE + 1)
+    trainer = trainer_of(executor="auto")
+    list(trainer.run(steps=3))
+    assert trainer.executor == "threads"
+    trainer.close()
+
+
 def test_a_run_that_is_over_in_a_moment_starts_no_worker():
     trainer = trainer_of(executor="auto")
     before = Crew.workers_alive()
