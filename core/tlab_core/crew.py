@@ -124,7 +124,7 @@ class Crew:
         places = min(shards, max(2, cores()))
         self.mine = range(0) if apart else range(0, shards, places)
         self.theirs = [list(range(first, shards, places)) for first in range(0 if apart else 1, places)]
-        self.sent = training.to_dict()
+        self.sent, self.news = training.to_dict(), {}  # settings that the workers know, and those that they don't yet
         self.workers: list[Worker] = []
         self.stop = weakref.finalize(self, stop_workers, self.workers, os.getpid())
         try:
@@ -166,13 +166,19 @@ class Crew:
         finally:
             self.shared.close_handle()
 
-    def send(self, task: str, numbers: tuple[float, ...], rows: int, training: Any) -> None:
-        """Give every worker its part of a task, and the settings if they have changed since the last one."""
-        message = {"task": task, "numbers": numbers, "rows": rows}
-        if (settings := training.to_dict()) != self.sent:
-            message["training"] = self.sent = settings
+    def send(self, task: str, numbers: tuple[float, ...], rows: int) -> None:
+        """Give every worker its part of a task."""
         for worker in self.workers:
-            worker.send(message)
+            worker.send({"task": task, "numbers": numbers, "rows": rows} | self.news)
+        self.news = {}
+
+    def heed(self, training: Any) -> bool:
+        """Note the settings for the next task; tell whether they are others than before."""
+        settings = training.to_dict()
+        if settings == self.sent:
+            return False
+        self.sent, self.news = settings, {"training": settings}
+        return True
 
     def receive(self) -> dict[int, float]:
         """Wait for all answers and return each shard's."""

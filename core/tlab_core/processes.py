@@ -36,7 +36,7 @@ class Processes(Team):
         shared = self.crew.shared
         self._move(shared["parameters"], {name: shared[name] for name in state_of(self.optimizer)})
         gradients = [shared[f"gradient.{shard}"] for shard in range(self.count)]
-        return Shards(self.model, self.optimizer, self.training, gradients)
+        return Shards(self.model, self.optimizer, self.training.replace(), gradients)
 
     def _move(self, flat: np.ndarray, state: dict[str, np.ndarray]) -> None:
         """Let the model's parameters and the optimizer's state live in these arrays from now on."""
@@ -59,13 +59,15 @@ class Processes(Team):
         rows, shared = len(tokens), self.crew.shared
         self.shards.tokens, self.shards.targets = shared["tokens"][:rows], shared["targets"][:rows]
         self.shards.tokens[...], self.shards.targets[...] = tokens, targets
+        if self.crew.heed(self.training):  # once a step, so that all shards use the same throughout
+            self.shards.training = self.training.replace()
         if self.failure is None and self.model.flat is not shared["parameters"]:
             move(self.model, shared["parameters"])  # another trainer of the same model had moved it
 
     def _do(self, task: str, *numbers: float) -> list[float]:
         if self.failure is not None:
             raise self.failure
-        self.crew.send(task, numbers, len(self.shards.tokens), self.training)
+        self.crew.send(task, numbers, len(self.shards.tokens))
         try:
             ours = serial(lambda shard: getattr(self.shards, task)(shard, *numbers), self.crew.mine)
         finally:  # also after an error: nobody may still be writing into the shared arrays
