@@ -2,7 +2,7 @@
 
 from tlab_core.runs.files import RunError
 from tlab_core.runs.saved import SavedRun
-from tlab_core.runs.store import Resumed, RunInfo, RunStore
+from tlab_core.runs.store import Resumed, RunInfo, RunStore, default_folder
 from tlab_core.runs.writer import RunWriter
 
-__all__ = ["Resumed", "RunError", "RunInfo", "RunStore", "RunWriter", "SavedRun"]
+__all__ = ["Resumed", "RunError", "RunInfo", "RunStore", "RunWriter", "SavedRun", "default_folder"]

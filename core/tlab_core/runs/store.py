@@ -25,6 +25,11 @@ UNFINISHED = ".new-"  # begins the names of folders that are being made
 ABANDONED = 60.0  # seconds after which a folder that is being made, and that nobody has locked, is litter
 
 
+def default_folder() -> Path:
+    """Return the folder that runs are kept in unless another is named: $TLAB_RUNS, or `runs` where the program started."""
+    return Path(os.environ.get("TLAB_RUNS") or "runs")
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """What a list of runs says of one. With a `problem` the folder can't be read, and the rest is empty."""
@@ -79,7 +84,7 @@ class RunStore:
         name: None takes the corpus's and the first free number. every: seconds between two commits.
         """
         if name is not None:
-            self._check_free(checked_name(name))
+            self.check_free(name)
         making = lock = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +140,7 @@ class RunStore:
 
     def take(self, writer: RunWriter, name: str) -> None:
         """Move a run that is being written in another store on this disk, such as a scratch folder, into this one."""
-        self._check_free(checked_name(name))
+        self.check_free(name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._take_name(writer, name, fixed=True)
@@ -144,7 +149,7 @@ class RunStore:
 
     def rename(self, name: str, new: str) -> None:
         """Give a run another name; not while it is being written."""
-        self._check_free(checked_name(new))
+        self.check_free(new)
         self._move(self._find(name), self.folder / new)
 
     def annotate(self, name: str, tags: Iterable[str] | None = None, note: str | None = None) -> None:
@@ -175,14 +180,21 @@ class RunStore:
         """Take a run out of the trash, under its old name or another, and return that name."""
         if deleted not in self.deleted():
             raise RunError(f"there is no {deleted!r} in the trash of {self.folder}.{did_you_mean(deleted, self.deleted())}")
-        name = checked_name(name or deleted.rpartition(" ")[0])
-        self._check_free(name)
+        name = name or deleted.rpartition(" ")[0]
+        self.check_free(name)
         self._move(self.folder / TRASH / deleted, self.folder / name)
         return name
 
     def empty_trash(self) -> None:
         """Remove what was deleted for good."""
         shutil.rmtree(self.folder / TRASH, ignore_errors=True)
+
+    def check_free(self, name: str) -> None:
+        """Raise RunError for a name that no run can have, or that one has already."""
+        checked_name(name)
+        if os.path.lexists(self.folder / name):
+            raise RunError(f"there is a run {name!r} in {self.folder} already. Take another name, such as "
+                           f"{self._free(f'{name}-2')!r}, or delete that run first.")
 
     # ---- folders
 
@@ -197,11 +209,6 @@ class RunStore:
         if folder.resolve().parent != self.folder.resolve():
             raise RunError(f"{folder} is a link that leads out of {self.folder}. Open the folder that it leads to.")
         return folder
-
-    def _check_free(self, name: str) -> None:
-        if os.path.lexists(self.folder / name):
-            raise RunError(f"there is a run {name!r} in {self.folder} already. Take another name, such as "
-                           f"{self._free(f'{name}-2')!r}, or delete that run first.")
 
     def _free(self, name: str) -> str:
         """Return `name`, or with its last number counted up, whatever is first free."""
@@ -221,7 +228,7 @@ class RunStore:
                 if not os.path.lexists(self.folder / name):
                     raise
                 if fixed:
-                    self._check_free(name)
+                    self.check_free(name)
 
     def _move(self, folder: Path, to: Path) -> None:
         try:

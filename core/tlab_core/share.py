@@ -1,0 +1,219 @@
+"""An experiment as something to hand to others: a link, a Python script, a YAML file, weights that explain themselves.
+
+A link's query holds what differs from the lab's first experiment, `a.` standing for the architecture and `t.` for the
+training, and the version of this spelling:
+
+    a.num_layers=8&t.learning_rate=0.002&corpus=tiny-shakespeare&v=1
+"""
+
+import json
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from safetensors.numpy import save
+
+from tlab_core.corpora import CORPORA, CorpusError, corpus
+from tlab_core.cost import step_flops
+from tlab_core.experiment import PROBE_LENGTH, Experiment, default_experiment
+from tlab_core.knob_text import SHORT, flat, full_name, knob_named, text_of, value_of, with_values
+from tlab_core.knobs import KnobError
+from tlab_core.registry import UnknownNameError, did_you_mean
+from tlab_core.runs.files import shortened
+from tlab_core.runs.settings_file import settings_text
+from tlab_core.settings import Problem, SettingsError
+from tlab_core.tokenizers import CharacterTokenizer
+
+VERSION = 1  # goes up when an old link would mean something else: when a default or a name changes
+NOT_SETTINGS = ("theme", "page")  # what else a page's address may say: how it looks
+LONGEST = 20_000  # characters of a query
+MOST_FIELDS = 200
+LARGEST = 8e9  # bytes, and operations a step: a stranger's link can't ask a server for more. The largest model that the
+MOST_OPERATIONS = 1e14  # page's own knobs can make needs half of each
+
+
+class ShareError(ValueError):
+    """A link that can't be used; the message says what is wrong with it in words for whoever opened it.
+
+    `.problems` holds what doesn't go together, where that is what is wrong.
+    """
+
+    def __init__(self, message: str, problems: list[Problem] | None = None):
+        self.problems = problems or []
+        super().__init__(message)
+
+
+# ---- links
+
+
+def to_query(experiment: Experiment) -> str:
+    """Return an experiment as a link's query, without the question mark; always the same for the same settings."""
+    default, values = flat(default_experiment()), flat(shared(experiment))
+    given = {_short(full): text_of(value) for full, value in values.items() if value != default[full]}
+    return urlencode({**given, "v": VERSION}, quote_via=quote, safe="/", errors="replace")
+
+
+def from_query(text: str, files: bool = False) -> Experiment:
+    """Return the experiment of a link, whole or its query alone; what it doesn't name is as in the lab's first experiment.
+
+    Raises ShareError for a link that is malformed, too long or of a newer version, that names something unknown, a value
+    that a knob can't take, settings that don't go together, or far more memory or work than any page's knobs ask for.
+    A link may name a text file only where `files` says so: a server must not show its files to whoever asks.
+    """
+    fields = _fields(text)
+    _check_version(fields.pop("v", str(VERSION)))
+    values: dict[str, Any] = {}
+    for name, given in fields.items():
+        try:
+            full = full_name(name)
+        except KnobError as error:
+            raise ShareError(f"The link can't be used: {error}") from None
+        if full in values:
+            raise ShareError(f"The link names {_words(full)} twice.")
+        values[full] = _value(full, given, files)
+    experiment = with_values(default_experiment(), values)
+    try:
+        experiment.check()
+    except SettingsError as error:
+        raise ShareError(f"The link's settings don't go together: {error}", error.problems) from None
+    if not files:
+        _check_size(experiment)
+    return experiment
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Return a query's fields, each there once, without what is no setting."""
+    _, mark, query = text.partition("?")
+    query = (query if mark else "" if "://" in text else text).partition("#")[0].strip()
+    if len(query) > LONGEST:
+        raise ShareError(f"The link is too long: it has {len(query):,} characters, and at most {LONGEST:,} are read.")
+    if not query:
+        return {}
+    try:
+        query.encode()  # half a surrogate pair is no text
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise ShareError(f"The link can't be read: {shortened(query)} is not a row of name=value, joined by &. It may have "
+                         "been cut off: copy it once more.") from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ShareError(f"The link names {shortened(name)} twice.")
+        if name not in NOT_SETTINGS:
+            fields[name] = value
+    return fields
+
+
+def _check_version(text: str) -> None:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+        raise ShareError(f"The link's version, v={shortened(text)}, is none: it should be a number such as {VERSION}.")
+    if int(text) > VERSION:
+        raise ShareError(f"The link was made by a newer version of the lab: it is of kind {int(text)}, and this one reads "
+                         f"up to {VERSION}. Update the lab to open it.")
+
+
+def _value(full: str, text: str, files: bool) -> Any:
+    if full == "corpus" and text not in CORPORA and not files:
+        names = ", ".join(CORPORA.names())
+        raise ShareError(f"The link asks for the text {shortened(text)}, which a link can't open."
+                         f"{did_you_mean(text[:60], CORPORA.names())} It can name {names}.")
+    try:
+        return value_of(full, text)
+    except KnobError as error:
+        shown = str(error) if len(text) <= 60 else str(error).replace(repr(text), shortened(text))
+        raise ShareError(f"The link's value for {_words(full)} can't be used: {shown}") from None
+
+
+def _check_size(experiment: Experiment) -> None:
+    """Refuse what would take a server's memory, or keep it busy for minutes with each step."""
+    a, t = experiment.architecture, experiment.training
+    weights = a.num_layers * (4 * a.hidden_dim**2 + 3 * a.hidden_dim * a.resolved_ff_dim) + a.max_seq_len * a.hidden_dim
+    inside = a.num_layers * (16 * a.hidden_dim + 4 * a.resolved_ff_dim + a.num_heads * t.seq_len)  # numbers a character
+    probe = len(experiment.probe_text) or PROBE_LENGTH
+    maps = 64 * a.num_layers * a.num_heads * probe**2
+    # Weights with their gradients, moments and copies; what a few shards of a batch leave inside; the recorded maps.
+    if 4 * (8 * weights + 8 * max(256, t.seq_len) * inside + maps) > LARGEST:
+        raise ShareError("The link asks for a model larger than a link may: it needs many gigabytes of memory. "
+                         "Set its knobs by hand, or train it from the command line.")
+    if t.gradient_accumulation_steps * step_flops(a, t.batch_size, t.seq_len) > MOST_OPERATIONS:
+        raise ShareError("The link asks for steps that take minutes each. Set its knobs by hand, or train it from the "
+                         "command line.")
+
+
+def _short(full: str) -> str:
+    part, _, inner = full.rpartition(".")
+    return f"{SHORT[part]}.{inner}" if part else inner
+
+
+def _words(full: str) -> str:
+    return f"“{knob_named(full).label}” ({_short(full)})"
+
+
+# ---- Python, YAML, weights
+
+
+def as_python(experiment: Experiment) -> str:
+    """Return a script that makes the run again by the API, to the horizon of its settings.
+
+    It does not know of settings that were changed while the run trained.
+    """
+    lines = [
+        "# A run of the Transformer Intuition Lab. The same settings make the same run.",
+        "from tlab_core import Architecture, Experiment, LiveRun, Training",
+        "",
+        "experiment = Experiment(",
+    ]
+    for knob, value in _unlike(Experiment(), shared(experiment)).items():
+        if isinstance(value, dict):
+            lines.append(f"    {knob}={knob.capitalize()}(")
+            lines += [f"        {inner}={set_to!r}," for inner, set_to in value.items()]
+            lines.append("    ),")
+        else:
+            lines.append(f"    {knob}={value!r},")
+    lines += [
+        ")",
+        "run = LiveRun(experiment)",
+        "run.advance(until=experiment.training.steps)",
+        "print(run.sample(run.experiment.prompt, length=200).text)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_yaml(experiment: Experiment) -> str:
+    """Return an experiment as a settings file, every knob written out; `tlab train --config` reads it."""
+    return settings_text(experiment)
+
+
+def as_safetensors(model: Any, experiment: Experiment, tokenizer: CharacterTokenizer) -> bytes:
+    """Return a model's weights by name, with the settings as JSON and the tokenizer's characters in the file's metadata."""
+    about = {"settings": json.dumps(experiment.to_dict()), "characters": json.dumps(tokenizer.characters)}
+    return save({name: values.copy() for name, values in model.parameters.items()}, metadata=about)
+
+
+def shared(experiment: Experiment) -> Experiment:
+    """Return a copy without what the corpus decides by itself: the vocabulary's size, and its own prompt."""
+    vocab_size = default_experiment().architecture.vocab_size
+    architecture = experiment.architecture.replace(vocab_size=vocab_size)
+    own = experiment.prompt and experiment.prompt == own_prompt(experiment.corpus)
+    return experiment.replace(architecture=architecture, prompt="" if own else experiment.prompt)
+
+
+@lru_cache
+def own_prompt(name: str) -> str | None:
+    """Return the prompt that suits a corpus; None where the text can't be had here."""
+    try:
+        return corpus(name).prompt
+    except (CorpusError, UnknownNameError):
+        return None
+
+
+def _unlike(default: Experiment, experiment: Experiment) -> dict[str, Any]:
+    """Return the values that differ from the classes' own, nested as in `to_dict`, and the corpus."""
+    plain = default.to_dict()
+    found = {}
+    for knob, value in experiment.to_dict().items():
+        if isinstance(value, dict):
+            found[knob] = {inner: set_to for inner, set_to in value.items() if set_to != plain[knob][inner]}
+        elif value != plain[knob] or knob == "corpus":
+            found[knob] = value
+    return found

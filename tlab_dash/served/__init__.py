@@ -1,0 +1,1 @@
+"""Files that `panel serve` opens, where the package is installed without the repository around it."""

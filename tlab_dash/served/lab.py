@@ -1,0 +1,9 @@
+"""The lab as an app: what `tlab lab` serves."""
+
+import panel as pn
+
+from tlab_dash import Lab
+
+if pn.state.served:  # merely imported, it opens nothing
+    pn.extension()
+    Lab().servable()
