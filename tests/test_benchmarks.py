@@ -52,4 +52,21 @@ def test_growth(tmp_path):
 
 
 def test_looking():
-    assert "the lab's first run" in run("looking", "--rounds", "1", "--recording")
+    assert "2,32,2,64,16,64" in run("looking", "2,32,2,64,16,64", "--rounds", "1", "--recording")
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["training", "--rounds", "0"], "must be above 0"),
+    (["training", "--seconds", "-1"], "must be above 0"),
+    (["training", "a,b"], "whole numbers with commas"),
+    (["training", "1,16,3,32,4,16"], "the heads divide the width"),
+    (["generation", "foo"], "whole numbers with commas"),
+    (["dashboard", "--size", "9,9"], "6 numbers"),
+    (["growth", "nothing"], "choose from layers"),
+    (["training", "1,16,2,32,4,16", "--executor", "gpu"], "a side ended early"),
+])
+def test_wrong_arguments_are_answered(arguments, said):
+    done = subprocess.run([sys.executable, "-m", f"tests.benchmarks.{arguments[0]}", *arguments[1:]], cwd=ROOT,
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.returncode != 0
+    assert said in done.stderr

@@ -249,8 +249,8 @@ def state_of(optimizer: Any) -> dict[str, np.ndarray]:
 def modules_of(*settings: Any) -> list[str]:
     """Return the modules outside the lab that define the components which these settings name.
 
-    A worker imports them, so that a component from a module of the user's is registered there too. One from a script or a
-    notebook (`__main__`) can't be imported.
+    A worker imports them, so that a component from a module of the user's is registered there too. Raises WorkerError for
+    one from a script or a notebook (`__main__`), which can't be imported.
     """
     found = set()
     for part in settings:
@@ -258,4 +258,7 @@ def modules_of(*settings: Any) -> list[str]:
             options = getattr(part.param[name], "options", None)
             if isinstance(options, Registry) and value in options:
                 found.add(options.get(value).__module__)
-    return sorted(module for module in found if module != "__main__" and not module.startswith("tlab_core."))
+                if options.get(value).__module__ == "__main__":
+                    raise WorkerError(f"a worker could not build the model: {name} = {value!r} is defined in the script or "
+                                      "notebook itself, which it can't import. Define it in a module of its own")
+    return sorted(module for module in found if not module.startswith("tlab_core."))

@@ -15,6 +15,9 @@ import tempfile
 
 import numpy as np
 
+if os.name == "posix":
+    import fcntl
+
 ALIGNMENT = 4096  # each array begins on a page of its own, so that two processes don't write into one cache line
 
 Layout = dict[str, tuple[tuple[int, ...], str]]  # shape and dtype by name; JSON turns the tuples into lists
@@ -63,6 +66,9 @@ def new_handle(size: int) -> int | str:
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
+    if descriptor <= 2:  # where this process has lost a standard stream: a child's own would take the place
+        low, descriptor = descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        os.close(low)
     os.ftruncate(descriptor, size)
     return descriptor
 

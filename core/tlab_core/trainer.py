@@ -92,6 +92,11 @@ class Trainer:
 
         Raises SettingsError for settings that don't go together, DataError for tokens that can't be trained on.
         """
+        if not hasattr(model, "architecture"):
+            raise TypeError(f"model = {model!r} is not allowed: it must be a Transformer.")
+        if not isinstance(training, Training | None):
+            raise TypeError(f"training = {training!r} is not allowed: it must be settings such as Training(steps=500), or "
+                            "None for the usual ones.")
         self.model = model
         self.training = Training() if training is None else training
         self.training.check()
@@ -207,6 +212,7 @@ class Trainer:
         with self._at_work():
             began = time.perf_counter()
             step = self.step + 1
+            self.training.check()  # a knob turned meanwhile may no longer go with the others
             self._reinforce()
             groups = self.data.groups(self.batch(step))
             loss, norm = self._at_hand().gradient(groups, step)

@@ -6,6 +6,7 @@ It means nothing on a busy machine: PyTorch's threads wait for each other and su
 left alone are counted, if there were any (Linux).
 """
 
+import argparse
 import itertools
 import math
 import multiprocessing
@@ -27,6 +28,37 @@ LLAMA = {"norm_type": "RMSNorm", "activation_type": "SwiGLU", "pos_encoding_type
 QUIET = 0.1  # a window counts as undisturbed when other programs took at most this share of the processor
 NEVER = 10_000_000
 HIRING = 10.0  # seconds at most that "auto" gets to settle
+
+
+def positive(kind):
+    """Return what argparse reads a number above zero with."""
+
+    def read(text):
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not allowed: it must be above 0")
+        return value
+
+    read.__name__ = kind.__name__
+    return read
+
+
+def sizes_of(parser, texts, table):
+    """Return the sizes that a command line names, each in full or by its beginning in the table; none: the whole table."""
+    found = []
+    for text in texts:
+        try:
+            few = tuple(map(int, text.split(",")))
+        except ValueError:
+            parser.error(f"size {text!r} is not allowed: it must be whole numbers with commas between them")
+        size = next((size for size in table if size[: len(few)] == few), few)
+        if len(size) != len(table[0]) or min(size) < 1 or size[1] % size[2] or size[1] // size[2] % 2:
+            parser.error(
+                f"size {text!r} is not allowed: it must be {len(table[0])} numbers, such as "
+                f"{','.join(map(str, table[0]))}, in which the heads divide the width into even parts"
+            )
+        found.append(size)
+    return found or table
 
 
 @dataclass(frozen=True)
@@ -195,14 +227,26 @@ def side(pipe, make, setting):
 
 
 def contest(setting: Setting) -> Result:
-    """Run both sides (or the lab's alone) in turn and return what came out."""
+    """Run both sides (or the lab's alone) in turn and return what came out; SystemExit when one of them ends early."""
+    processes = []
+    try:
+        return _contest(setting, processes)
+    except EOFError:
+        raise SystemExit("a side ended early; what it said is above") from None
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _contest(setting: Setting, processes: list) -> Result:
     spawn = multiprocessing.get_context("spawn")
     sides = {"numpy": numpy_side} | ({"torch": torch_side} if setting.opponent else {})
-    pipes, processes, about, windows, memory = {}, {}, {}, {name: [] for name in sides}, {}
+    pipes, about, windows, memory = {}, {}, {name: [] for name in sides}, {}
     for name, make in sides.items():
         pipes[name], theirs = spawn.Pipe()
-        processes[name] = spawn.Process(target=side, args=(theirs, make, setting))
-        processes[name].start()
+        processes.append(spawn.Process(target=side, args=(theirs, make, setting)))
+        processes[-1].start()
         theirs.close()  # a side that dies ends the wait below by EOFError
         about[name] = pipes[name].recv()
     for _ in range(setting.rounds):
@@ -213,7 +257,6 @@ def contest(setting: Setting) -> Result:
     for name, pipe in pipes.items():
         pipe.send(False)
         memory[name] = pipe.recv()
-        processes[name].join()
     quiet = [all(side[i][1] <= QUIET for side in windows.values()) for i in range(setting.rounds)]
     if any(quiet):
         windows = {name: list(itertools.compress(pairs, quiet)) for name, pairs in windows.items()}

@@ -23,7 +23,7 @@ import time
 import numpy as np
 import panel as pn
 
-from tests.benchmarks.contest import GPT, SIZES, VOCABULARY, busy_seconds, own_seconds
+from tests.benchmarks.contest import GPT, SIZES, VOCABULARY, busy_seconds, own_seconds, positive, sizes_of
 from tlab_core.experiment import default_experiment
 from tlab_core.run import LiveRun
 from tlab_dash.lab import Lab
@@ -145,12 +145,10 @@ def main():
     """Serve, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", help="layers,width,heads,ff,batch,seq, or the beginning of one in the table")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a window")
-    parser.add_argument("--rounds", type=int, default=4, help="windows of each side")
+    parser.add_argument("--seconds", type=positive(float), default=4.0, help="length of a window")
+    parser.add_argument("--rounds", type=positive(int), default=4, help="windows of each side")
     given = parser.parse_args()
-    size = tuple(map(int, given.size.split(","))) if given.size else None
-    if size is not None:
-        size = next((listed for listed in SIZES if listed[: len(size)] == size), size)
+    size = sizes_of(parser, [given.size], SIZES)[0] if given.size else None
     labs, chosen = [], experiment(size)
 
     def page():

@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from tests.benchmarks.contest import GPT, LLAMA, Setting
+from tests.benchmarks.contest import GPT, LLAMA, Setting, positive, sizes_of
 
 SIZES = [(2, 64, 4, 256, 128), (4, 128, 4, 512, 128), (6, 256, 8, 1024, 128)]
 
@@ -101,13 +101,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="*", help="layers,width,heads,ff,window, or the beginning of one in the table")
     parser.add_argument("--llama", action="store_true", help="RMSNorm, SwiGLU, RoPE, no biases")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
-    parser.add_argument("--rounds", type=int, default=5, help="windows of each side")
+    parser.add_argument("--seconds", type=positive(float), default=1.0, help="length of a window")
+    parser.add_argument("--rounds", type=positive(int), default=5, help="windows of each side")
     given = parser.parse_args()
-    sizes = SIZES
-    if given.sizes:
-        listed = [tuple(map(int, text.split(","))) for text in given.sizes]
-        sizes = [next((size for size in SIZES if size[: len(few)] == few), few) for few in listed]
+    sizes = sizes_of(parser, given.sizes, SIZES)
     print(f"{'size':<20}{'NumPy':>8}{'PyTorch':>9}{'ratio':>7}  {'by pair':<9}  tokens/s")
     for size in sizes:
         compare(size, given.llama, given.seconds, given.rounds)

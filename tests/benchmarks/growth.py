@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.contest import GPT, LLAMA, Result, Setting, contest
+from tests.benchmarks.contest import GPT, LLAMA, Result, Setting, contest, positive
 
 BASE = (4, 128, 4, 512, 16, 128)
 SERIES = {
@@ -102,8 +102,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("series", nargs="*", help=f"which knobs to move: {', '.join(SERIES)} (all of them unless named)")
     parser.add_argument("--llama", action="store_true", help="RMSNorm, SwiGLU, RoPE instead of LayerNorm, GELU, learned")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
-    parser.add_argument("--rounds", type=int, default=3, help="windows of each side")
+    parser.add_argument("--seconds", type=positive(float), default=1.0, help="length of a window")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="windows of each side")
     parser.add_argument("--write", type=Path, help="path of the files to write, without their endings")
     given = parser.parse_args()
     if unknown := set(given.series) - set(SERIES):

@@ -15,18 +15,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.contest import GPT, NEVER, SIZES, VOCABULARY
+from tests.benchmarks.contest import GPT, NEVER, SIZES, VOCABULARY, positive, sizes_of
 from tlab_core.experiment import default_experiment
 from tlab_core.run import LiveRun
 from tlab_core.runs import RunStore
 
 
-def experiments():
-    """Yield a name and the experiment for each line."""
+def experiments(sizes):
+    """Yield a name and the experiment for each line: the lab's first run where no sizes are given, and some."""
     first = default_experiment()
     first = first.replace(training=first.training.replace(steps=NEVER, executor="processes"))
-    yield "the lab's first run", first
-    for size in SIZES[:2]:
+    if not sizes:
+        yield "the lab's first run", first
+    for size in sizes or SIZES[:2]:
         layers, width, heads, ff, batch, seq = size
         shape = {"hidden_dim": width, "num_layers": layers, "num_heads": heads, "ff_dim": ff, "max_seq_len": seq}
         yield ",".join(map(str, size)), first.replace(
@@ -68,12 +69,14 @@ def compare(name, experiment, recording, rounds, scratch):
 def main():
     """Read the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", nargs="*", help="layers,width,heads,ff,batch,seq, or the beginning of one in the table")
     parser.add_argument("--recording", action="store_true", help="write the run to a folder meanwhile")
-    parser.add_argument("--rounds", type=int, default=7, help="windows of each side")
+    parser.add_argument("--rounds", type=positive(int), default=7, help="windows of each side")
     given = parser.parse_args()
+    sizes = sizes_of(parser, given.sizes, SIZES) if given.sizes else []
     print(f"{'':<24}{'looking':>12}{'never':>12}{'cost':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, experiment) in enumerate(experiments()):
+        for number, (name, experiment) in enumerate(experiments(sizes)):
             compare(name, experiment, given.recording, given.rounds, Path(folder) / str(number))
 
 

@@ -12,7 +12,7 @@ other programs left alone, and the share of the processor that they had.
 
 import argparse
 
-from tests.benchmarks.contest import GPT, LLAMA, SIZES, Result, Setting, contest
+from tests.benchmarks.contest import GPT, LLAMA, SIZES, Result, Setting, contest, positive, sizes_of
 
 LONG = [(4, 256, 8, 1024, 4, 1024), (4, 256, 8, 1024, 2, 2048)]
 # Each is one step away from GPT's or Llama's kind.
@@ -50,14 +50,11 @@ def main():
     parser.add_argument("--long", action="store_true", help="long contexts")
     parser.add_argument("--shards", default="auto")
     parser.add_argument("--executor", default="auto", help="auto, serial, threads or processes")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a window")
-    parser.add_argument("--rounds", type=int, default=5, help="windows of each side")
+    parser.add_argument("--seconds", type=positive(float), default=2.0, help="length of a window")
+    parser.add_argument("--rounds", type=positive(int), default=5, help="windows of each side")
     parser.add_argument("--patience", type=float, default=0.0, help="seconds to wait for a quiet machine, each round")
     given = parser.parse_args()
-    sizes = LONG if given.long else SIZES[1:2] if given.combinations else SIZES
-    if given.sizes:
-        listed = [tuple(map(int, text.split(","))) for text in given.sizes]
-        sizes = [next((size for size in SIZES if size[: len(few)] == few), few) for few in listed]
+    sizes = sizes_of(parser, given.sizes, LONG if given.long else SIZES[1:2] if given.combinations else SIZES)
     kind = LLAMA if given.llama else GPT
     how = {"shards": given.shards if given.shards == "auto" else int(given.shards), "executor": given.executor}
     how |= {"seconds": given.seconds, "rounds": given.rounds, "patience": given.patience}

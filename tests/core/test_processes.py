@@ -458,3 +458,18 @@ def test_beside_others_the_workers_do_all_the_shards(processes):
     assert losses == [record.loss for record in plain.run(steps=4)]
     np.testing.assert_array_equal(trainer.model.flat, plain.model.flat)
 
+
+@posix
+def test_processes_can_do_without_the_standard_streams(tmp_path):
+    """A daemon or a cron job may have none: then shared memory must not take a standard stream's number."""
+    body = """
+    import os
+    for descriptor in (0, 2):
+        os.close(descriptor)
+    trainer = trainer_of(executor="processes")
+    print(len(list(trainer.run(steps=2))), trainer.executor)
+    trainer.close()
+    """
+    child = script(body, tmp_path)
+    out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.strip()) == (0, "2 processes")

@@ -10,7 +10,9 @@ from tests.core.tiny_runs import TOKENS, model_of, same_bits, trainer_of
 from tlab_core import statistics
 from tlab_core.optimizers import AdamW
 from tlab_core.schedules import learning_rate
+from tlab_core.settings import SettingsError
 from tlab_core.shards import sum_gradients
+from tlab_core.trainer import Trainer
 
 # ---- one step
 
@@ -278,3 +280,22 @@ def test_the_attributes_say_where_the_run_comes_from():
     assert '"hidden_dim": 16' in attributes["settings"]
     assert attributes["shards"] == 2
     assert attributes["executor"] == "threads"
+
+
+def test_knobs_turned_live_that_do_not_go_together_are_refused_and_nothing_is_lost():
+    trainer = trainer_of(min_learning_rate=5e-3)
+    list(trainer.run(steps=3))
+    trainer.training.learning_rate = 1e-3
+    with pytest.raises(SettingsError, match="min_learning_rate = 0.005 does not fit"):
+        list(trainer.run(steps=1))
+    trainer.training.min_learning_rate = None
+    assert [record.step for record in trainer.run(steps=1)] == [4]
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ((None, TOKENS), "model = None is not allowed: it must be a Transformer"),
+    ((model_of(), TOKENS, {"steps": 4}), r"training = {'steps': 4} is not allowed: it must be settings such as Training"),
+])
+def test_what_is_no_model_or_no_settings_is_refused(given, message):
+    with pytest.raises(TypeError, match=message):
+        Trainer(*given)
