@@ -70,29 +70,35 @@ def past_horizon(session: Session) -> bool:
 
 def sentences(session: Session) -> list[Sentence]:
     """Return at most three sentences, the most pressing first."""
-    run, ghost = session.run, session.ghost
+    run, ghost, shown = session.run, session.ghost, session.selection.step
+    if session.trouble:
+        return [Sentence(session.trouble, "warning"), Sentence("So this is the run that the lab opens with.", "aside")]
     said = [Sentence(session.message, "warning")] if session.message else []
     if run is None:
         return said
-    if run.divergence is not None:
+    marks = [mark for mark in run.marks if shown is None or mark.step <= shown]
+    if run.divergence is not None and shown is None:
         said.append(Sentence(run.divergence.message, "warning"))
-    elif past_horizon(session):
+    elif past_horizon(session) and shown is None:
         rate = value_label("", run.experiment.training.resolved_min_learning_rate)
         said.append(Sentence(f"Step {run.step:,}: the schedule has ended. Train goes on at learning rate {rate}.", "aside"))
-    elif run.marks:
-        mark = run.marks[-1]
+    elif marks:
+        mark = marks[-1]
         said.append(Sentence(f"Step {mark.step:,}: {knob_words(session, mark.knob, mark.before)} became "
                              f"{value_label(mark.knob, mark.after)}.", "aside"))
-    said += alone(run) if ghost is None else compared(session)
+    said += alone(run, shown) if ghost is None else compared(session)
     return said[:MOST]
 
 
-def alone(run) -> list[Sentence]:
-    """Return what there is to say of a run that has no ghost."""
+def alone(run, shown: int | None = None) -> list[Sentence]:
+    """Return what there is to say of a run that has no ghost, at the step that is shown (None: the newest)."""
     if run.step == 0:
         return [Sentence("Press Train. Watch the text.")]
-    untrained = untrained_loss(run)
-    said = [Sentence(f"Step {run.step:,}: loss {nats(recent_loss(run, run.step))}, untrained {nats(untrained)}. "
+    step, untrained = run.step if shown is None else shown, untrained_loss(run)
+    if step == 0:
+        return [Sentence(f"Step 0: loss {nats(untrained)}. Nothing has been learned yet; "
+                         f"letter pairs alone give {run.baselines['bigram']:.2f}.")]
+    said = [Sentence(f"Step {step:,}: loss {nats(recent_loss(run, step))}, untrained {nats(untrained)}. "
                      f"Letter pairs alone give {run.baselines['bigram']:.2f}.")]
     if run.divergence is not None or run.step >= GHOST_STEPS:
         said.append(Sentence("Turn a knob: this run stays as a grey ghost to compare with.", "aside"))
@@ -100,10 +106,10 @@ def alone(run) -> list[Sentence]:
 
 
 def compared(session: Session) -> list[Sentence]:
-    """Return what differs between the run and its ghost at the last step that both have reached."""
+    """Return what differs between the run and its ghost at the last step that both have reached, or at the one shown."""
     run, ghost = session.run, session.ghost
     turned = differences(ghost.experiment, run.experiment)
-    step = equal_step(run, ghost)
+    step = equal_step(run, ghost, session.selection.step)
     # A setting that was changed on the way differs too, even where both runs ended up with the same value.
     turned_on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
     count = len(turned.keys() | turned_on_the_way)
@@ -194,10 +200,11 @@ def untrained_loss(run) -> float:
     return float(run.recorder.group("probe")["loss"].values[0].mean())
 
 
-def equal_step(run, ghost) -> int | None:
-    """Return the last step at which both runs were looked into, None if there is none."""
+def equal_step(run, ghost, shown: int | None = None) -> int | None:
+    """Return the last step, up to the one shown, at which both runs were looked into, None if there is none."""
     steps = [r.recorder.group("residual")["step"].values for r in (run, ghost)]
     common = np.intersect1d(*steps)
+    common = common if shown is None else common[common <= shown]
     return int(common[-1]) if len(common) else None
 
 

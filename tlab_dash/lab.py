@@ -9,7 +9,7 @@ import panel as pn
 import param
 from tornado.websocket import WebSocketClosedError
 
-from tlab_core.experiment import Experiment
+from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
@@ -19,8 +19,11 @@ from tlab_dash.controls import Knobs
 from tlab_dash.fleet import Fleet
 from tlab_dash.live import LivePlot
 from tlab_dash.run_bar import RunBar
+from tlab_dash.runs_page import RunsPage
 from tlab_dash.session import Session
+from tlab_dash.sharing import Sharing, address_of_page, experiment_of, is_served
 from tlab_dash.theme import DARK, LIGHT, THEMES, css_variables
+from tlab_dash.time_travel import TimeTravel
 from tlab_dash.trail import Breadcrumb, Probe
 from tlab_dash.writing import Writing
 
@@ -60,6 +63,8 @@ class Shell(Component):
     attention = pn.custom.Child()
     qk = pn.custom.Child()
     changes = pn.custom.Child()
+    runs = pn.custom.Child()
+    time = pn.custom.Child()
 
     _esm = STATIC / "shell.js"
 
@@ -96,6 +101,14 @@ class Shell(Component):
             self._lab.map.statistic = statistic
             self._lab.show()
 
+    def on_runs(self, opened: bool) -> None:
+        """Show the runs page over the bench, or the bench again."""
+        self._lab.show_runs(bool(opened))
+
+    def uncover(self) -> None:
+        """Take the runs page away, as if its own button had been pressed."""
+        self._send_msg({"runs": False})
+
     def on_narrow(self, narrow: bool) -> None:
         """Draw the map for a phone, or for a screen."""
         self._lab.map.compact = bool(narrow)
@@ -118,13 +131,15 @@ class Shell(Component):
 class Lab(pn.viewable.Viewer):
     """The dashboard of one tab: `Lab().servable()` in an app.
 
-    experiment  what to begin with; the default is the first page's run
+    experiment  what to begin with where the page's address says nothing; the default is the first page's run
     fleet       the workers that train; the default is the one that all tabs of the server share
     """
 
     def __init__(self, experiment: Experiment | None = None, *, fleet: Fleet | None = None):
         super().__init__()
-        self.session = Session(experiment, fleet=fleet)
+        asked, trouble = experiment_of(address_of_page())
+        self.session = Session(asked or experiment, fleet=fleet)
+        self.session.trouble = trouble
         self._theme = LIGHT
         self._drawn = None  # what the plots show, and of which step
         self._drawn_step = -1
@@ -132,8 +147,12 @@ class Lab(pn.viewable.Viewer):
         self._behind = False  # whether the pictures show less than what there is
         self._plots: dict[str, LivePlot] = {}
         self._boxes = {name: pn.Column(sizing_mode="stretch_both", margin=0) for name in PLOTS}
+        self._runs_box = pn.Column(sizing_mode="stretch_both", margin=0)
+        self._runs_page: RunsPage | None = None
         self.knobs = Knobs(self.session)
-        self.run_bar = RunBar(self.session)
+        self.sharing = Sharing(self.session, experiment or default_experiment())
+        self.run_bar = RunBar(self.session, share=self.sharing)
+        self.time = TimeTravel(self.session)
         self.writing = Writing(self.session)
         self.changes = Changes(self.session)
         self.breadcrumb = Breadcrumb(self.session)
@@ -143,11 +162,12 @@ class Lab(pn.viewable.Viewer):
         self.shell = Shell(
             self, titles=titles(0), captions=captions("signal"), run_bar=self.run_bar, knobs=self.knobs,
             map=self.map, writing=self.writing, changes=self.changes, breadcrumb=self.breadcrumb, probe=self.probe,
+            runs=self._runs_box, time=self.time,
             **self._boxes,
         )
         self.session.param.watch(lambda event: self.knobs.refresh(), ["draft", "problems"])
         selected = self.session.selection.param
-        selected.watch(lambda *events: self.show(), ["layer", "head", "position", "pinned"])
+        selected.watch(lambda *events: self.show(), ["layer", "head", "position", "step", "pinned"])
 
     def __panel__(self):
         return self.shell
@@ -157,6 +177,7 @@ class Lab(pn.viewable.Viewer):
         _forget_closed_tabs()
         pn.config.raw_css = [*pn.config.raw_css, FIRST_PAINT]
         pn.state.on_session_destroyed(lambda context: self.close())
+        self.sharing.served = is_served()
         # Not before the browser has the page: what changes between sending the document and hearing that it has arrived
         # is dropped, so a model that is built in just that moment would never be seen.
         pn.state.onload(self._start_clock)
@@ -167,16 +188,23 @@ class Lab(pn.viewable.Viewer):
         pn.state.add_periodic_callback(self.refresh, period=REFRESH_MS)
 
     def refresh(self) -> None:
-        """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them."""
+        """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them.
+
+        While the runs page lies over the bench, its pictures wait.
+        """
         self._behind |= self.session.poll()
-        if self._behind and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
+        covered = self._runs_page is not None and self._runs_page.on_show
+        if self._behind and not covered and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
             self._behind = False
             self._next_drawing = time.monotonic() + DRAWING_SECONDS / (DRAWING_SHARE * cores())
             self.show()
         elif self._behind:
             with pn.io.hold():
                 self.run_bar.refresh()
+                self.sharing.refresh()
                 self.writing.refresh()
+        if self._runs_page is not None:
+            self._runs_page.follow()
         if not self._plots:
             self._draw_next()
 
@@ -184,6 +212,8 @@ class Lab(pn.viewable.Viewer):
         """Show the session's present state everywhere."""
         with pn.io.hold():
             self.run_bar.refresh()
+            self.sharing.refresh()
+            self.time.refresh()
             self.writing.refresh()
             self.changes.refresh()
             self.knobs.refresh()
@@ -202,9 +232,23 @@ class Lab(pn.viewable.Viewer):
             self.probe.refresh()
             for plot in self._plots.values():
                 plot.rebuild(self._theme)
+            if self._runs_page is not None:
+                self._runs_page.dress(self._theme)
+
+    def show_runs(self, opened: bool) -> None:
+        """Show the runs page, which is made when it is first come to, or let it go."""
+        if opened and self._runs_page is None:
+            self._runs_page = RunsPage(self.session, self.shell.uncover, theme=self._theme)
+            self._runs_box.append(self._runs_page)
+        if opened:
+            self._runs_page.open()
+        elif self._runs_page is not None:
+            self._runs_page.close()
 
     def close(self) -> None:
         """Let go of the runs; nothing trains any more."""
+        if self._runs_page is not None:
+            self._runs_page.close()
         self.session.close()
         self._drawn = None
 
@@ -212,7 +256,7 @@ class Lab(pn.viewable.Viewer):
         session, run = self.session, self.session.run
         layer, head, position = session.selection.resolve(run)
         self.shell.tell(titles=titles(layer), captions=captions(self.shell.tab))
-        look = (self.shell.tab, self.map.statistic, session.selection.pinned)
+        look = (self.shell.tab, self.map.statistic, session.selection.pinned, session.selection.step)
         seen = (run, session.ghost, session.state, layer, head, position, look)
         step = run.step
         if (seen, step) == (self._drawn, self._drawn_step):
@@ -239,9 +283,10 @@ class Lab(pn.viewable.Viewer):
 
     def _show_map(self, new_run: bool) -> None:
         run, ghost = self.session.run, self.session.ghost
-        now = map_values(run)
+        looked_at = self.session.selection.step
+        now = map_values(run, looked_at)
         then = map_values(ghost, now.step) if ghost is not None and now is not None else None
-        broken = broken_part(run.divergence.site) if run.divergence is not None else None
+        broken = broken_part(run.divergence.site) if run.divergence is not None and looked_at is None else None
         self.map.selected = self.session.selection.resolve(run)[0]
         self.map.update(run.experiment.architecture, now, then, broken, new_run)
         chosen = self.map.statistic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import panel as pn
 import param
 
 from tlab_dash.component import STATIC, Component
@@ -15,6 +16,7 @@ class RunBar(Component):
     """The bar on top (at the bottom of a phone) that drives one session's run."""
 
     status = param.Dict(default={}, doc="State, step, loss, characters a second, pace and a notice.")
+    share = pn.custom.Child(doc="The Share button.")
 
     _esm = STATIC / "run_bar.js"
 

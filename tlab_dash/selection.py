@@ -16,7 +16,8 @@ RESTLESSNESS = 1.5
 class Selection(param.Parameterized):
     """The layer, head, position and step that every view shows.
 
-    Until something is chosen (`pinned` is False) layer and head follow the liveliest head of the run.
+    Until something is chosen (`pinned` is False) layer and head follow the liveliest head of the run. While an earlier step
+    is looked at they stay, since whoever looks back wants to see one head become what it is.
     """
 
     layer = param.Integer(default=0, bounds=(0, None), doc="Layer, counted from 0.")
@@ -47,6 +48,8 @@ class Selection(param.Parameterized):
 
     def _follow(self, run) -> tuple[int, int]:
         history = run.recorder
+        if self.step is not None and self._followed is not None and self._followed[0] == id(history):
+            return self._followed[2:]
         key = (id(history), history.last_step("attention"))
         if self._followed is None or self._followed[:2] != key:
             known = self._followed is not None and self._followed[0] == key[0]

@@ -13,6 +13,7 @@ import param
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
 from tlab_core.run import LiveRun
+from tlab_core.runs import RunStore
 from tlab_core.settings import Problem
 from tlab_dash.fleet import Fleet, shared_fleet
 from tlab_dash.seat import Request, Seat
@@ -43,6 +44,7 @@ class Session(param.Parameterized):
     state = param.Selector(default="ready", objects=STATES, doc="What the run is doing.")
     problems = param.List(default=[], item_type=Problem, doc="What does not go together in the draft.")
     message = param.String(default="", doc="What went wrong with the last command, for the user to read.")
+    trouble = param.String(default="", doc="What was wrong with the page's address, until something is pressed.")
     prompt = param.String(default="", doc="The text that the model writes on from; empty is the run's own.")
     prompt_message = param.String(default="", doc="Why the prompt that was typed last is not used.")
     temperature = param.Number(default=0.8, bounds=(0, 2), doc="How adventurous the writing is.")
@@ -63,6 +65,7 @@ class Session(param.Parameterized):
 
     def train(self) -> None:
         """Train until paused, the end of the schedule, or a number that is not finite."""
+        self.trouble = ""
         if self.state != "stopped":
             self._seat.train()
             self._note_state()
@@ -81,6 +84,7 @@ class Session(param.Parameterized):
 
     def step_once(self) -> None:
         """Make exactly one step; nothing while training."""
+        self.trouble = ""
         if self.state in ("ready", "paused"):
             self._seat.step()
 
@@ -149,12 +153,43 @@ class Session(param.Parameterized):
 
     def _adjust(self, knobs: dict) -> None:
         self.experiment = self.draft = with_knobs(self.experiment, knobs)
+        self.trouble = ""
         self._seat.adjust({knob.removeprefix("training."): after for knob, after in knobs.items()})
 
     def _open(self, experiment: Experiment) -> None:
-        self.draft = self.experiment = experiment
-        self.problems = []
+        self._set(experiment)
         self._seat.open(experiment)
+
+    def _set(self, experiment: Experiment) -> None:
+        self.draft = self.experiment = experiment
+        self.problems, self.trouble = [], ""
+
+    # Keeping -------------------------------------------------------------------------------------------------------------
+
+    def save(self, name: str, store: RunStore) -> None:
+        """Keep the run in a folder from now on, while it trains too; `kept` tells how it went."""
+        if self.run is not None:
+            self._seat.save(name, store)
+
+    def start(self, experiment: Experiment) -> None:
+        """Begin a run of other settings altogether, such as those of a saved run."""
+        self._open(experiment.replace())
+
+    def resume(self, store: RunStore, name: str) -> None:
+        """Train a run out of a folder on from where it was saved. Raises RunError when it can't be read."""
+        experiment = store.open(name).experiment
+        self._set(experiment)
+        self._seat.resume(store, name, experiment)
+
+    @property
+    def kept(self) -> dict:
+        """Return the name the run is kept under (empty: it isn't), at which step it was saved, whether it is being saved
+        now, and what went wrong."""
+        keeper = self._seat.keeper
+        return {
+            "name": keeper.name(self.run), "step": keeper.step(self.run), "busy": self._seat.saving,
+            "problem": self._seat.save_error or keeper.problem(self.run),
+        }
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
@@ -207,7 +242,10 @@ class Session(param.Parameterized):
                 self.draft = run.experiment
             if run.tokenizer.unknown(self.prompt):
                 self.prompt = ""
+        another = run is not self.run
         self.param.update(run=run, ghost=seat.ghost, message="" if seat.problems else seat.error)
+        if another:
+            self.selection.step = None  # the step that was looked back at belonged to the run before
         self._note_state()
         return True
 

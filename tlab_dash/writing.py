@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import param
 
+from tlab_core.run import Sample
 from tlab_dash.component import STATIC, Component
+from tlab_dash.seat import KEPT_STEPS
 from tlab_dash.session import Session
 
 OLD_LENGTH = 88  # characters of an earlier text, prompt included: what one line holds
@@ -49,14 +51,22 @@ class Writing(Component):
 
 
 def rows(session: Session) -> list[dict]:
-    """Return the rows from the oldest to what is written now: with a ghost, its last text takes the first one's place."""
-    text, ghost = session.text, session.ghost
+    """Return the rows from the oldest to what is written now: with a ghost, one of its texts takes the first one's place.
+
+    Looking back, what stands last is what the run wrote then: the newest of the texts kept up to that step.
+    """
+    text, ghost, step = session.text, session.ghost, session.selection.step
     if text is None:
         return []
-    kept = [sample for sample in session.run.samples if sample.step < text.step] if session.run is not None else []
-    shown = [("then", f"{old.step:,}", old) for old in kept[:2]]
-    if ghost is not None and ghost.samples:
-        shown = [("ghost", f"ghost {ghost.samples[-1].step:,}", ghost.samples[-1]), *shown[-1:]]
+    samples = session.run.samples if session.run is not None else []
+    if step is not None:
+        text = newest(samples, step) or text
+    earlier = [sample for sample in samples if sample.step < text.step]
+    firsts = [next((old for old in earlier if old.step >= wanted), None) for wanted in KEPT_STEPS]
+    shown = [("then", f"{old.step:,}", old) for old in dict.fromkeys(firsts) if old is not None]
+    last_words = newest(ghost.samples, step) if ghost is not None else None
+    if last_words is not None:
+        shown = [("ghost", f"ghost {last_words.step:,}", last_words), *shown[-1:]]
     shown.append(("now", f"{text.step:,}", text))
     return [
         {
@@ -65,6 +75,11 @@ def rows(session: Session) -> list[dict]:
         }
         for kind, when, entry in shown
     ]
+
+
+def newest(samples: list[Sample], step: int | None) -> Sample | None:
+    """Return the newest text written at or before `step` (None: the newest of all), None where there is none."""
+    return next((sample for sample in reversed(samples) if step is None or sample.step <= step), None)
 
 
 def one_line(text: str) -> str:

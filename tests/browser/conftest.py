@@ -46,14 +46,20 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory):
+def runs_folder(tmp_path_factory):
+    """Where the served lab keeps its runs."""
+    return tmp_path_factory.mktemp("kept") / "runs"
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory, runs_folder):
     """The address of a lab served by a process of its own."""
     port = free_port()
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with log.open("w") as out:
         server = subprocess.Popen(
             [sys.executable, "-m", "panel", "serve", str(APP), "--port", str(port), "--address", "127.0.0.1"],
-            stdout=out, stderr=out,
+            stdout=out, stderr=out, env=os.environ | {"TLAB_RUNS": str(runs_folder)},
         )
         try:
             wait_for_port(port, server, log)

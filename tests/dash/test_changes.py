@@ -8,6 +8,7 @@ from tlab_core.divergence import Divergence
 from tlab_core.experiment import default_experiment
 from tlab_core.run import Mark
 from tlab_dash.changes import CLOSE_LOSS, actions, recent_loss, sentences
+from tlab_dash.selection import Selection
 from tlab_dash.session import with_knobs
 
 
@@ -36,7 +37,8 @@ def measured(run, group, variable, change):
 
 def session_of(run, ghost=None):
     settings = run.experiment
-    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, message="")
+    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, message="", trouble="",
+                           selection=Selection())
 
 
 def told(*args, **kwargs):
@@ -53,11 +55,12 @@ def test_before_training_it_says_what_to_do():
 
 
 def test_there_is_nothing_to_say_before_there_is_a_run():
-    assert sentences(SimpleNamespace(run=None, ghost=None, message="")) == []
+    assert sentences(SimpleNamespace(run=None, ghost=None, message="", trouble="", selection=Selection())) == []
 
 
 def test_what_went_wrong_is_told_even_without_a_run():
-    (said,) = sentences(SimpleNamespace(run=None, ghost=None, message="no network"))
+    (said,) = sentences(SimpleNamespace(
+        run=None, ghost=None, message="no network", trouble="", selection=Selection()))
     assert (said.text, said.kind) == ("no network", "warning")
 
 
@@ -75,6 +78,15 @@ def test_one_knob_is_named_and_both_numbers_are_what_was_measured():
 def test_runs_are_compared_at_the_last_step_that_both_were_looked_into():
     run, ghost = made_up(POST, records=5), made_up(records=40)
     assert all(sentence.startswith("Step 20: ") for sentence in told(run, ghost))
+
+
+def test_looking_back_compares_at_that_step():
+    run, ghost = made_up(POST, records=30), made_up(records=40, seed=1)
+    session = session_of(run, ghost)
+    session.selection.step = 52
+    loss, *others = (sentence.text for sentence in sentences(session))
+    assert f"{recent_loss(run, 50):.2f} against {recent_loss(ghost, 50):.2f}" in loss
+    assert all(sentence.startswith("Step 50: ") for sentence in (loss, *others))
 
 
 def test_a_small_difference_is_too_close_to_call():

@@ -100,7 +100,7 @@ def real_run():
 
 @each_view
 def test_a_real_run_has_what_the_view_reads(view, real_run):
-    columns = view.columns(real_run, Selection(), ghost=real_run)
+    columns = view.columns(real_run, Selection(step=5), ghost=real_run)
     for part in view.drawn(columns):
         for name, column in columns[part].items():
             assert column.size, f"{part}.{name}"

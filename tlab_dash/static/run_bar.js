@@ -21,10 +21,14 @@ export function render({ model }) {
       <div class="rate"><dt>characters/s</dt><dd data-figure="rate"></dd></div>
     </dl>
     <p class="notice" role="status"></p>
+    <button type="button" class="runs-button">Runs</button>
+    <div class="share-place"></div>
     <button type="button" class="theme" aria-label="Switch between light and dark">◐</button>
     <button type="button" class="knobs-button" aria-expanded="false">Knobs</button>`;
   const find = (selector) => bar.querySelector(selector);
   const train = find('[data-action="train"]');
+  const share = model.get_child("share");
+  if (share) find(".share-place").append(share);
 
   const show = () => {
     const status = model.status;
@@ -57,6 +61,10 @@ export function render({ model }) {
     knobs.setAttribute("aria-expanded", String(open));
     bar.classList.toggle("open", open);
     tell("tlab-sheet", open);
+  });
+  find(".runs-button").addEventListener("click", () => {
+    if (knobs.getAttribute("aria-expanded") === "true") knobs.click(); // on a phone they would lie over the runs
+    tell("tlab-runs");
   });
 
   model.on("status", show);

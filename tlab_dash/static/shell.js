@@ -35,7 +35,9 @@ const PAGE = `
       </div>
     </section>
     <section class="card changes" aria-label="What changed">${SLOT("changes")}</section>
-  </main>`;
+    <section class="time" aria-label="Time travel">${SLOT("time")}</section>
+  </main>
+  <section class="sheet" aria-label="Runs" hidden>${SLOT("runs")}</section>`;
 
 function typing(event) {
   const target = event.composedPath()[0];
@@ -79,7 +81,32 @@ export function render({ model }) {
     }));
   };
   colour();
+  // The runs page lies over the bench. It has an address of its own, #runs, so that the browser's Back leads out of it.
+  const sheet = page.querySelector(".sheet");
+  const cover = (covered) => {
+    if (sheet.hidden !== covered) return;
+    sheet.hidden = !covered;
+    for (const part of page.querySelectorAll(":scope > main, :scope > .knobs")) part.inert = covered;
+    document.body.style.overflow = covered ? "hidden" : "";
+    model.send_msg({ runs: covered });
+  };
+  const uncover = () => {
+    if (window.location.hash === "#runs") history.replaceState(history.state, "", window.location.pathname + window.location.search);
+    cover(false);
+  };
+  const travel = () => cover(window.location.hash === "#runs");
+  page.addEventListener("tlab-runs", () => {
+    if (!sheet.hidden) return uncover();
+    if (window.location.hash !== "#runs") history.pushState(null, "", "#runs");
+    cover(true);
+  });
+  window.addEventListener("popstate", travel);
+  travel();
+  // Bokeh sends models that have only just come back, whole, in the next message that speaks of them, and the server warns
+  // that it knows them. This message speaks of none, and makes them old.
+  page.addEventListener("tlab-arrived", () => model.send_msg({}));
   model.on("msg:custom", (news) => {
+    if ("runs" in news) return uncover();
     Object.assign(told, news);
     name();
     if ("statistics" in news) colour();
@@ -129,6 +156,8 @@ export function render({ model }) {
     if (event.code === "Space" && !typing(event) && !event.repeat) {
       event.preventDefault();
       model.send_msg({ key: "space" });
+    } else if (event.key === "Escape" && !sheet.hidden) {
+      uncover();
     } else if (event.key === "Escape") {
       model.send_msg({ key: "escape" });
     }
@@ -136,6 +165,7 @@ export function render({ model }) {
   document.addEventListener("keydown", key);
   model.on("remove", () => {
     document.removeEventListener("keydown", key);
+    window.removeEventListener("popstate", travel);
     system.removeEventListener("change", dress);
     narrow.removeEventListener("change", measure);
     watcher.disconnect();

@@ -21,7 +21,7 @@ LOSS = hv.Dimension("loss", label="loss", unit="nats")
 
 
 def columns(run, selection, ghost=None) -> Columns:
-    """Return the curves of `run`, the ghost's moving average and what simple guessing would lose."""
+    """Return the curves of `run`, the ghost's moving average, what simple guessing would lose, and the step looked at."""
     train, average = _curves(run)
     validation = _table(*_losses(run, "validation"))
     ghost_average = _curves(ghost)[1] if ghost else empty("step", "loss")
@@ -37,6 +37,7 @@ def columns(run, selection, ghost=None) -> Columns:
         "average": average,
         "validation": validation,
         **_marks(run),
+        "shown": _upright([] if selection.step is None else [selection.step]),
     }
 
 
@@ -60,6 +61,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             color=theme.accent, line_width=1, line_dash="dashed", backend="bokeh"),
         hv.Labels(c["mark_names"], [STEP, LOSS], "name").opts(
             **look.text(theme, text_align="left", text_baseline="bottom", text_color=theme.accent), backend="bokeh"),
+        hv.Segments(c["shown"], [STEP, LOSS, "end", "top"]).opts(color=ink, line_width=1.5, backend="bokeh"),
     ]).opts(**look.frame(theme, xlabel="step", ylabel="loss (nats per character)"), backend="bokeh")
 
 
@@ -77,11 +79,16 @@ def _marks(run) -> dict[str, Table]:
     """A line at each step at which a training setting was changed while the run went on, with its name and new value."""
     steps = np.array([mark.step for mark in run.marks], dtype=float)
     names = [_mark_name(mark) for mark in run.marks]
-    nothing = np.zeros(len(steps))
     return {
-        "marks": {"step": steps, "loss": nothing, "end": steps, "top": np.full(len(steps), BEYOND)},
-        "mark_names": {"step": steps, "loss": nothing, "name": np.array(names, dtype=object)},
+        "marks": _upright(steps),
+        "mark_names": {"step": steps, "loss": np.zeros(len(steps)), "name": np.array(names, dtype=object)},
     }
+
+
+def _upright(steps) -> Table:
+    """A line from the bottom to the top of the plot at each of these steps."""
+    steps = np.array(steps, dtype=float)
+    return {"step": steps, "loss": np.zeros(len(steps)), "end": steps, "top": np.full(len(steps), BEYOND)}
 
 
 def _mark_name(mark) -> str:

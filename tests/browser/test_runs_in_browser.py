@@ -1,0 +1,210 @@
+"""The runs page in a real browser: found, described, compared, deleted and back, opened, trained on."""
+
+import time
+
+import panel as pn
+import pytest
+
+from tests.browser.conftest import APP, free_port
+from tests.browser.test_tabs import live_runs
+from tests.dash.kept_runs import keep_runs
+from tlab_core.runs import RunStore
+
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+
+@pytest.fixture(scope="module")
+def store(runs_folder):
+    """The folder of the served lab, with four runs in it; other tests may have kept some too."""
+    keep_runs(runs_folder.parent)
+    return RunStore(runs_folder)
+
+
+@pytest.fixture
+def runs(store, open_tab):
+    """Return a function that opens the runs page in a tab."""
+
+    def open_one(**options):
+        tab = open_tab(**options)
+        if options.get("width", 1440) < 761:
+            tab.press("Knobs")
+        tab.press("Runs")
+        row(tab, "slow 0").wait_for()
+        return tab
+
+    return open_one
+
+
+def row(tab, name):
+    return tab.page.locator(f'tr[data-run="{name}"]')
+
+
+def names(tab):
+    return tab.page.locator("tr[data-run]").evaluate_all("rows => rows.map((row) => row.dataset.run)")
+
+
+def info(store, name):
+    return next((found for found in store.list() if found.name == name), None)
+
+
+def tab_named(tab, name):
+    return tab.page.get_by_role("tab", name=name)
+
+
+def test_a_search_narrows_the_list(runs):
+    tab = runs()
+    tab.page.get_by_label("Search").fill("fast learning_rate=0.01")
+    tab.wait(lambda: sorted(names(tab)) == ["fast 0", "fast 1"], "two runs")
+    tab.page.get_by_label("Search").fill("no such run anywhere")
+    tab.page.get_by_text("No run fits these words.").wait_for()
+
+
+def test_columns_sort(runs):
+    tab = runs()
+    tab.page.locator("th").get_by_role("button", name="Name").click()
+    tab.wait(lambda: names(tab) == sorted(names(tab), key=str.casefold), "by name")
+    assert tab.page.locator('th[aria-sort="ascending"]').inner_text().startswith("Name")
+
+
+def test_tags_and_notes_are_kept_and_stay_text(runs, store):
+    tab = runs()
+    tags, note = tab.page.get_by_label("Tags of slow 0"), tab.page.get_by_label("Note of slow 0")
+    tags.fill(f"warm-up, {HOSTILE}")
+    tags.press("Tab")
+    tab.page.keyboard.type("seen in class")  # the cursor has moved on to the note and stays there while the tags are kept
+    tab.wait(lambda: info(store, "slow 0").tags == ("warm-up", HOSTILE), "the tags in the folder")
+    assert note.input_value() == "seen in class"
+    note.press("Enter")
+    tab.wait(lambda: info(store, "slow 0").note == "seen in class", "the note in the folder")
+    note.fill("something else")
+    note.press("Escape")
+    assert note.input_value() == "seen in class"
+    tab.page.get_by_label("Search").fill("onerror")
+    tab.wait(lambda: names(tab) == ["slow 0"], "the run with the tag")
+    assert tab.page.locator(".runs-sheet img").count() == 0
+    assert tab.page.title() != "1"
+    store.annotate("slow 0", tags=[], note="")
+
+
+def test_delete_and_undo(runs, store):
+    tab = runs()
+    tab.page.get_by_label("Delete fast 1").click()
+    row(tab, "fast 1").wait_for(state="detached")
+    assert info(store, "fast 1") is None
+    tab.press("Undo")
+    row(tab, "fast 1").wait_for()
+    assert info(store, "fast 1").step == 30
+
+
+def test_one_run_is_looked_at(runs, store):
+    tab = runs()
+    row(tab, "fast 0").get_by_role("button", name="fast 0", exact=True).click()
+    details = tab.page.locator(".one-run")
+    details.locator("canvas").first.wait_for()
+    assert details.locator("h2").inner_text() == "fast 0"
+    assert store.open("fast 0").samples[0].text[:5] in details.locator(".texts").inner_text().replace("⏎", "\n")
+    box = details.locator("canvas").first.bounding_box()
+    assert box["width"] > 300
+    assert box["height"] > 150
+    tab.page.get_by_label("Close this run").click()
+    details.wait_for(state="hidden")
+
+
+def test_ticked_runs_are_compared(runs):
+    tab = runs()
+    for name in ("slow 0", "slow 1", "fast 0", "fast 1"):
+        tab.page.get_by_label(f"Compare {name}").check()
+    tab_named(tab, "Compare (4)").click()
+    page = tab.page.locator(".compare")
+    page.locator(".pair-of-plots canvas").nth(1).wait_for()
+    assert page.locator(".settings tbody th").all_inner_texts() == ["Seed", "Learning rate"]
+    assert "nats" in page.locator(".sentence").inner_text()
+    assert page.locator(".ends tbody tr").count() == 6
+    page.get_by_label("Join seeds").uncheck()
+    tab.wait(lambda: page.locator(".ends tbody tr").count() == 4, "a row a run")
+    page.get_by_label("Against").select_option("seconds")
+    page.get_by_label("View").select_option("signal")
+    slider = page.get_by_label("Step of both")
+    slider.focus()
+    slider.press("Home")
+    tab.wait(lambda: page.locator("output").inner_text() == "0", "step 0")
+    tab_named(tab, "Runs").click()
+    tab.press("Untick all")
+    tab.wait(lambda: tab_named(tab, "Compare").inner_text() == "Compare", "no ticks")
+    assert not tab.page.get_by_label("Compare slow 0").is_checked()
+
+
+def test_a_runs_settings_open_in_the_lab(runs):
+    tab = runs()
+    row(tab, "slow 0").get_by_role("button", name="slow 0", exact=True).click()
+    tab.press("Open in the lab")
+    tab.page.locator(".sheet").wait_for(state="hidden")
+    tab.wait(lambda: tab.page.locator("[data-layer]").count() == 1, "a model of one layer")
+    tab.wait(lambda: tab.step == 0, "a run that is new")
+    assert "#runs" not in tab.page.url
+
+
+def test_a_run_goes_on_and_is_kept(runs, store):
+    tab = runs()
+    row(tab, "slow 1").get_by_role("button", name="slow 1", exact=True).click()
+    tab.press("Go on training")
+    tab.page.locator(".sheet").wait_for(state="hidden")
+    tab.wait(lambda: tab.step > 40, "steps beyond those it was saved with")
+    tab.press("Pause")
+    tab.wait(lambda: info(store, "slow 1").step > 40, "the folder has them too")
+
+
+def test_the_page_has_an_address_and_back_leads_out_of_it(runs, open_tab):
+    tab = runs()
+    assert tab.page.url.endswith("#runs")
+    tab.page.go_back()
+    tab.page.locator(".sheet").wait_for(state="hidden")
+    tab.press("Runs")
+    tab.page.keyboard.press("Escape")
+    tab.page.locator(".sheet").wait_for(state="hidden")
+    direct = open_tab(query="#runs")
+    row(direct, "slow 0").wait_for()
+    direct.press("Back to the lab")
+    direct.page.locator(".sheet").wait_for(state="hidden")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(runs):
+    tab = runs(width=390, height=844, has_touch=True)
+    wide = "() => [...document.querySelectorAll('*')].length && document.documentElement.scrollWidth"
+    assert tab.page.evaluate(wide) <= 390
+    for name in ("slow 0", "fast 0"):
+        tab.page.get_by_label(f"Compare {name}").check()
+        box = row(tab, name).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    row(tab, "fast 0").get_by_role("button", name="fast 0", exact=True).click()
+    tab.page.locator(".one-run canvas").first.wait_for()
+    assert not row(tab, "slow 0").is_visible()
+    tab.page.get_by_label("Close this run").click()
+    tab_named(tab, "Compare (2)").click()
+    tab.page.locator(".pair-of-plots canvas").nth(1).wait_for()
+    assert tab.page.evaluate(wide) <= 390
+
+
+def test_closing_a_tab_frees_the_runs_that_were_compared(chromium, tmp_path, monkeypatch):
+    monkeypatch.setenv("TLAB_RUNS", str(tmp_path))
+    before, port = live_runs(), free_port()
+    server = pn.serve(
+        {"lab": str(APP)}, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
+        unused_session_lifetime_milliseconds=300, check_unused_sessions_milliseconds=300,
+    )
+    try:
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{port}/lab")
+        page.get_by_role("button", name="Step", exact=True).click()
+        page.get_by_role("button", name="Runs", exact=True).click()
+        page.get_by_role("tab", name="Compare").click()
+        page.locator(".ends tbody tr").wait_for()
+        assert live_runs() == before + 1
+        page.close()
+        deadline = time.monotonic() + 20
+        while live_runs() != before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert live_runs() == before
+    finally:
+        server.stop()

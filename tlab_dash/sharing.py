@@ -1,0 +1,137 @@
+"""Sharing: the page's address holds the settings, and a menu saves the run, copies its settings and hands out its files."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
+
+import panel as pn
+import param
+
+from tlab_core import share
+from tlab_core.experiment import Experiment, default_experiment
+from tlab_core.runs import RunStore
+from tlab_core.runs.files import cleaned_name
+from tlab_core.runs.store import default_folder
+from tlab_dash.changes import knob_words
+from tlab_dash.component import STATIC, Component
+from tlab_dash.errands import Errands
+from tlab_dash.session import Session, differences
+
+MOST_WORDS = 3  # knobs that a proposed name tells of
+LONGEST_TROUBLE = 300  # characters of what is said of a bad address
+TOO_LONG = "The model could not be packed: "
+
+
+class Sharing(Component):
+    """The Share button of one session, its menu, and the page's address.
+
+    first  what the page opens with where its address says nothing
+    """
+
+    settings = param.Dict(default={}, doc="The run's settings as query of a link, python and yaml; its name; the address.")
+    kept = param.Dict(default={}, doc="The name the run is kept under, when it was saved, whether that goes on, a problem.")
+    proposal = param.String(default="", doc="A name that the run could be saved under.")
+    served = param.Boolean(default=False, doc="Whether the page's address is the lab's own, to write settings into.")
+    beside = param.List(default=list(share.NOT_SETTINGS), doc="What else the address may say, to be left as it is.")
+
+    _esm = STATIC / "sharing.js"
+
+    def __init__(self, session: Session, first: Experiment, **params):
+        super().__init__(**params)
+        self._session = session
+        self._first = share.to_query(first)
+        self._shown = None  # the experiment that `settings` tells of
+        self._errands = Errands()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the session's run is now, and how it stands with its folder."""
+        session = self._session
+        self.kept = session.kept
+        experiment = session.experiment
+        if session.run is not None and not session.building and experiment is not self._shown:
+            self._shown = experiment
+            told = settings(experiment)
+            # The first page's address stays short, and a bad one as it was typed, so that it can be mended.
+            address = None if session.trouble else "" if told["query"] == self._first else told["query"]
+            self.settings = told | {"address": address}
+
+    def on_open(self, _) -> None:
+        """Propose a name, now that the menu is open."""
+        self.proposal = self._session.kept["name"] or proposed_name(self._session, RunStore(default_folder()))
+
+    def on_save(self, name: str) -> None:
+        """Keep the run in a folder of that name."""
+        self._session.save(str(name).strip(), RunStore(default_folder()))
+        self.refresh()
+
+    def on_model(self, _) -> None:
+        """Send the page the model's weights as a file."""
+        run = self._session.run
+        if run is None:
+            return
+
+        def pack() -> tuple[str, bytes]:
+            with run.trainer.standing_still():
+                name = f"{file_name(run.experiment)} step {run.step}.safetensors"
+                return name, share.as_safetensors(run.model, run.experiment, run.tokenizer)
+
+        def send(packed: tuple[str, bytes]) -> None:
+            self._send_msg({"file": {"name": packed[0], "data": packed[1]}})
+
+        self._errands.run(pack, send, lambda error: self._send_msg({"failed": f"{TOO_LONG}{error}"}))
+
+
+def settings(experiment: Experiment) -> dict:
+    """Return an experiment as the menu hands it out."""
+    return {
+        "query": share.to_query(experiment), "python": share.as_python(experiment), "yaml": share.as_yaml(experiment),
+        "name": file_name(experiment),
+    }
+
+
+def file_name(experiment: Experiment) -> str:
+    """Return what files of an experiment are called: its text."""
+    return cleaned_name(experiment.corpus.replace("\\", "/").rpartition("/")[2])
+
+
+def proposed_name(session: Session, store: RunStore) -> str:
+    """Return a name that says what the run is, and that no run of the store has: "stories, Post-LN, layers 6"."""
+    turned = differences(default_experiment(), session.experiment)
+    words = [knob_words(session, knob, after) for knob, (_, after) in turned.items() if knob != "corpus"]
+    more = [f"{len(words) - MOST_WORDS} more"] if len(words) > MOST_WORDS else []
+    base = cleaned_name(", ".join([file_name(session.experiment), *words[:MOST_WORDS], *more]))
+    name, number = base, 1
+    while (store.folder / name).exists():
+        number += 1
+        name = f"{base} ({number})"
+    return name
+
+
+def is_served() -> bool:
+    """Return whether this is the page of a server, and not a part of a notebook, whose address is its own."""
+    return pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
+
+
+def address_of_page() -> str:
+    """Return the query of the address that the page was opened with; empty in a notebook."""
+    given = [(name, value) for name, values in pn.state.session_args.items() for value in values]
+    # A page of another site that shows this one adds a few words for Bokeh.
+    return urlencode([(name, value.decode("utf-8", "replace")) for name, value in given if not name.startswith("bokeh-")])
+
+
+def experiment_of(query: str) -> tuple[Experiment | None, str]:
+    """Return the experiment that an address asks for (None: it asks for none), and what is wrong with it, if anything.
+
+    >>> experiment_of("theme=dark")
+    (None, '')
+    >>> experiment_of("a.num_layers=6")[0].architecture.num_layers
+    6
+    """
+    if all(name in share.NOT_SETTINGS for name, _ in parse_qsl(query, keep_blank_values=True)):
+        return None, ""
+    try:
+        return share.from_query(query), ""
+    except share.ShareError as error:
+        said = str(error)
+        return None, said if len(said) <= LONGEST_TROUBLE else said[:LONGEST_TROUBLE] + " …"
