@@ -11,7 +11,7 @@ from tlab_core.residuals import RESIDUALS
 from tlab_core.schedules import SCHEDULES
 from tlab_core.settings import Problem, Settings
 
-TOKENS_A_LOOK = 20_480  # a look inside costs about as much as training on 530 tokens, from 2 layers of 32 to 12 of 256
+TOKENS_A_LOOK = 25_600  # a look inside costs about as much as training on 530 tokens, from 2 layers of 32 to 12 of 256
 
 
 class Architecture(Settings):
@@ -152,7 +152,7 @@ class Training(Settings):
         "Steps between two measurements of the loss on text that is not trained on."))
     statistics_every = CountOrAutoKnob("auto", bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
                                        label="Look inside every", doc=(
-        "Steps between two looks inside the model; during the first 100 steps at most 5. auto looks every 20,480 tokens, "
+        "Steps between two looks inside the model; during the first 100 steps at most 5. auto looks every 25,600 tokens, "
         "which costs under 3 % of the training time."))
     seed = IntegerKnob(0, bounds=(0, 2**32 - 1), softbounds=(0, 9), label="Data seed", doc=(
         "Which pieces of text come up in which step."))

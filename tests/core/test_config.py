@@ -146,9 +146,9 @@ def test_settings_survive_a_dict(settings):
 
 
 @pytest.mark.parametrize(("knobs", "steps"), [
-    ({"batch_size": 8, "seq_len": 64}, 40),
-    ({"batch_size": 16, "seq_len": 128}, 10),
-    ({"batch_size": 16, "seq_len": 128, "gradient_accumulation_steps": 2}, 5),
+    ({"batch_size": 8, "seq_len": 64}, 50),
+    ({"batch_size": 16, "seq_len": 128}, 12),
+    ({"batch_size": 16, "seq_len": 128, "gradient_accumulation_steps": 2}, 6),
     ({"batch_size": 512, "seq_len": 1024}, 1),
     ({"batch_size": 8, "seq_len": 64, "statistics_every": 7}, 7),
 ])
