@@ -153,7 +153,7 @@ class Training(Settings):
     statistics_every = CountOrAutoKnob("auto", bounds=(1, 10_000_000), softbounds=(5, 200), unit="steps",
                                        label="Look inside every", doc=(
         "Steps between two looks inside the model; during the first 100 steps at most 5. auto looks every 25,600 tokens, "
-        "which costs under 3 % of the training time."))
+        "which costs about 3 % of the training time."))
     seed = IntegerKnob(0, bounds=(0, 2**32 - 1), softbounds=(0, 9), label="Data seed", doc=(
         "Which pieces of text come up in which step."))
     shards = CountOrAutoKnob("auto", bounds=(1, 1024), softbounds=(1, 8), label="Shards", doc=(
