@@ -107,7 +107,8 @@ class CausalSelfAttention:
                 self._scores(qt, kt, tile, rows, P, work)
                 if work.trace is not None:
                     P[...] = work.site(f"{self.block}.scores", P)
-                self._exponentials(P, None if small else self._top(tile, rows, work), fresh=True)
+                top = None if small else np.max(P, axis=-1, keepdims=True, out=self._top(tile, rows, work))
+                self._exponentials(P, top)
                 np.divide(1, P @ ones[seen], out=rowwise[..., rows, :])
                 if work.trace is not None:
                     P *= scale
@@ -194,15 +195,12 @@ class CausalSelfAttention:
         return float(np.vecdot(q, q).max()) * float(np.vecdot(k, k).max()) < SMALL_SCORE**2
 
     @staticmethod
-    def _exponentials(P: np.ndarray, top: np.ndarray | None, fresh: bool) -> None:
+    def _exponentials(P: np.ndarray, top: np.ndarray | None) -> None:
         """Turn scores into softmax's numerators in place: e^(S − top), or e^S without `top`, where no score can be large.
 
-        The division by their sum leaves both the same; finding the maximum costs twice an exponential. `fresh` finds it
-        and writes it to `top`.
+        The division by their sum leaves both the same; finding the maximum costs twice an exponential.
         """
         if top is not None:
-            if fresh:
-                np.max(P, axis=-1, keepdims=True, out=top)
             P -= top
         np.exp(P, out=P)
 
@@ -230,7 +228,7 @@ class CausalSelfAttention:
                 P, dS = self._block("weights", tile, rows, work), self._block("dS", tile, rows, work)
                 if not self._keeps(work):
                     self._scores(qt, kt, tile, rows, P, work)
-                    self._exponentials(P, None if small else self._top(tile, rows, work), fresh=False)
+                    self._exponentials(P, None if small else self._top(tile, rows, work))
                 dOr, qr, kr = dO[..., rows, :], qt[..., rows, :], kt[..., seen, :]
                 np.matmul(dOr, vt[..., seen, :].swapaxes(-1, -2), out=dS)  # O = P·v  =>  dP = dO·vᵀ,  dv = Pᵀ·dO
                 dS -= dO_O[..., rows, :]

@@ -72,7 +72,6 @@ class Setting:
     seconds: float = 2.0  # length of a window
     rounds: int = 5
     patience: float = 0.0  # seconds to wait for a quiet machine before each round
-    opponent: bool = True
 
     def architecture(self):
         """Return the transformer that both sides build."""
@@ -227,7 +226,7 @@ def side(pipe, make, setting):
 
 
 def contest(setting: Setting) -> Result:
-    """Run both sides (or the lab's alone) in turn and return what came out; SystemExit when one of them ends early."""
+    """Run both sides in turn and return what came out; SystemExit when one of them ends early."""
     processes = []
     try:
         return _contest(setting, processes)
@@ -241,7 +240,7 @@ def contest(setting: Setting) -> Result:
 
 def _contest(setting: Setting, processes: list) -> Result:
     spawn = multiprocessing.get_context("spawn")
-    sides = {"numpy": numpy_side} | ({"torch": torch_side} if setting.opponent else {})
+    sides = {"numpy": numpy_side, "torch": torch_side}
     pipes, about, windows, memory = {}, {}, {name: [] for name in sides}, {}
     for name, make in sides.items():
         pipes[name], theirs = spawn.Pipe()
