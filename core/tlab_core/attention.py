@@ -132,6 +132,8 @@ class CausalSelfAttention:
         mask = self.positions.mask(work.length, x.dtype, work.past)
         if mask is not None:
             P += mask
+        if work.trace is not None:
+            P = work.site(f"{self.block}.scores", P)
         P -= np.maximum.reduce(P, axis=-1, keepdims=True)
         np.exp(P, out=P)
         heads = P @ v

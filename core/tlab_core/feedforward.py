@@ -36,7 +36,7 @@ class FeedForward:
         if work.cache is not None:
             paths = [path.read(x, work) for path in self.paths]
             self.activation.value(*paths, np.empty_like(paths[0]))
-            return self.down.read(paths[-1], work)
+            return self.down.read(work.site(f"{self.block}.activation", paths[-1]), work)
         paths = [path.forward(x, work, add_bias=False) for path in self.paths]  # (N, F) each; the first one is bent
         slope = work.buffer(f"{self.name}.slope", N, F)
         for rows in work.blocks(N, F):

@@ -1,23 +1,50 @@
 """Writing on from a prompt, one token at a time: which token comes next is drawn from the model's probabilities.
 
-`stream` yields tokens as they come, `generate` collects them for one or many prompts. Sequences never influence each
-other: each draws from a stream of dice of its own, keyed by (seed, index).
+`stream` yields tokens as they come, `choices` yields with each what the model thought of it, `generate` collects tokens
+for one or many prompts. Sequences never influence each other: each draws from a stream of dice of its own, keyed by
+(seed, index).
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from tlab_core.cache import KeyValueCache
 from tlab_core.parallel import one_blas_thread
 
+ALTERNATIVES = 5  # how many of the likeliest tokens a Choice names
+
+Token = TypeVar("Token")
+Name = TypeVar("Name")
+Pair = tuple[int, np.ndarray]  # a token, and the logits (V,) that it was drawn from
+
 
 class GenerationError(ValueError):
     """A prompt or a sampling setting that can't be used; the message says what came and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Choice(Generic[Token]):
+    """A token that was written, how likely the model held it, and which ones it held likeliest.
+
+    The probabilities are the model's own, softmax(logits): neither temperature nor top-k nor top-p, which say how the
+    text is drawn from them, has touched them. `alternatives` are the 5 likeliest tokens (fewer where there are fewer),
+    each with its probability, the likeliest first and among equals the lower id first; `token` may be one of them.
+    """
+
+    token: Token
+    probability: float
+    alternatives: tuple[tuple[Token, float], ...]
+
+    def named(self, name: Callable[[Token], Name]) -> "Choice[Name]":
+        """Return the same choice with `name(token)` in place of each token, such as the character that it stands for."""
+        named = tuple((name(token), probability) for token, probability in self.alternatives)
+        return Choice(name(self.token), self.probability, named)
 
 
 def stream(
@@ -35,23 +62,51 @@ def stream(
     `prompt` is a 1-D array or list of token ids. `index` chooses the sequence's own dice for one `seed`. For the other
     settings see `probabilities`. Raises GenerationError at the call, not at the first token.
     """
-    return _one_by_one(_stream(model, prompt, max_length, temperature, top_k, top_p, seed, index))
+    return _one_by_one(_tokens(_stream(model, prompt, max_length, temperature, top_k, top_p, seed, index)))
 
 
-def _stream(model, prompt, max_length, temperature, top_k, top_p, seed, index) -> Iterator[int]:
-    check_sampling(temperature, top_k, top_p)
-    if not _is_whole(seed) or seed < 0:
-        raise GenerationError(f"seed = {seed!r} is not allowed: it must be a whole number of at least 0.")
+def choices(
+    model,
+    prompt,
+    max_length: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    index: int = 0,
+) -> Iterator[Choice[int]]:
+    """Return an iterator over the tokens that `stream` yields, each as a Choice with the model's probabilities.
+
+    They come from the logits that the token was drawn from, so the model reads nothing twice. Raises as `stream` does.
+    """
+    pairs = _stream(model, prompt, max_length, temperature, top_k, top_p, seed, index)
+    return _one_by_one(_choice(token, logits) for token, logits in pairs)
+
+
+def _stream(model, prompt, max_length, temperature, top_k, top_p, seed, index) -> Iterator[Pair]:
+    check_sampling(temperature, top_k, top_p, seed)
     prompt = _checked_prompt(prompt, model.architecture.vocab_size, max_length)
     dice = np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(index,)))
     return _write(model, prompt, max_length - len(prompt), dice, temperature, top_k, top_p)
 
 
-def _one_by_one(tokens: Iterator[int]) -> Iterator[int]:
-    """Yield `tokens`; while one is made, and not between two, when others are at work, NumPy is set as `_quiet` says."""
+def _tokens(pairs: Iterator[Pair]) -> Iterator[int]:
+    return (token for token, _ in pairs)
+
+
+def _choice(token: int, logits: np.ndarray) -> Choice[int]:
+    chances = _probabilities(logits.astype(np.float64), 1.0, None, None)
+    order = np.argsort(-logits, kind="stable")[:ALTERNATIVES]
+    likeliest = tuple((int(other), float(chances[other])) for other in order)
+    return Choice(token, float(chances[token]), likeliest)
+
+
+def _one_by_one(written: Iterator[Token]) -> Iterator[Token]:
+    """Yield what is `written`; while a token is made, and not between two, when others are at work, NumPy is set as
+    `_quiet` says."""
     while True:
         with _quiet():
-            token = next(tokens, None)
+            token = next(written, None)
         if token is None:
             return
         yield token
@@ -68,7 +123,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _write(model, prompt, length, dice, temperature, top_k, top_p) -> Iterator[int]:
+def _write(model, prompt, length, dice, temperature, top_k, top_p) -> Iterator[Pair]:
     window = CachedWindow(model, prompt)
     for position in range(length):
         logits = window.logits()
@@ -76,7 +131,7 @@ def _write(model, prompt, length, dice, temperature, top_k, top_p) -> Iterator[i
             token = likeliest(logits)
         else:
             token = draw(_probabilities(logits.astype(np.float64), temperature, top_k, top_p), dice)
-        yield token
+        yield token, logits
         if position + 1 < length:
             window.append(token)
 
@@ -101,8 +156,8 @@ def generate(
     ]
     with _quiet():  # once for all: doing so for each token takes a tenth of the time
         return [
-            np.concatenate([np.asarray(prompt, np.intp), np.fromiter(tokens, np.intp)])
-            for prompt, tokens in zip(each, streams, strict=True)
+            np.concatenate([np.asarray(prompt, np.intp), np.fromiter(_tokens(pairs), np.intp)])
+            for prompt, pairs in zip(each, streams, strict=True)
         ]
 
 
@@ -210,7 +265,7 @@ def draw(chances: np.ndarray, dice: np.random.Generator) -> int:
     return int(np.searchsorted(running, dice.random() * running[-1], side="right"))
 
 
-def check_sampling(temperature: Any, top_k: Any, top_p: Any) -> None:
+def check_sampling(temperature: Any, top_k: Any, top_p: Any, seed: Any = 0) -> None:
     """Raise GenerationError for settings that nothing can be drawn with."""
     if not _is_real(temperature) or not math.isfinite(temperature) or temperature < 0:
         raise GenerationError(
@@ -225,6 +280,8 @@ def check_sampling(temperature: Any, top_k: Any, top_p: Any) -> None:
         raise GenerationError(
             f"top_p = {top_p!r} is not allowed: it must be above 0 and at most 1, or None to keep every token."
         )
+    if not _is_whole(seed) or seed < 0:
+        raise GenerationError(f"seed = {seed!r} is not allowed: it must be a whole number of at least 0.")
 
 
 def _check_finite(logits: np.ndarray) -> None:

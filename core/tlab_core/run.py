@@ -1,5 +1,6 @@
 """A run: an experiment and everything that was measured of it. Views read runs and nothing else."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from tlab_core.baselines import cross_entropies
 from tlab_core.corpora import corpus
 from tlab_core.divergence import Divergence
 from tlab_core.experiment import Experiment
-from tlab_core.generation import stream
+from tlab_core.generation import Choice, choices, stream
 from tlab_core.history import History
 from tlab_core.tokenizers import CharacterTokenizer
 from tlab_core.trainer import Record, Trainer
@@ -28,12 +29,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Mark:
-    """A training setting that was changed while the run went on; `knob` is its full name."""
+    """A setting that was changed on the way, as one of training can be while the run goes on, and any in a settings file.
+
+    `knob` is its full name; the change acts from the update after `step` on.
+    """
 
     step: int
     knob: str
-    before: float | None
-    after: float | None
+    before: float | str | None
+    after: float | str | None
 
 
 class Run:
@@ -49,6 +53,7 @@ class Run:
         self.samples: list[Sample] = []
         self.marks: list[Mark] = []
         self.divergence: Divergence | None = None
+        self.analyses: dict[str, xr.Dataset] = {}  # the newest of each kind; replaced and never changed, as others read it
 
     @property
     def history(self) -> xr.DataTree:
@@ -123,14 +128,37 @@ class LiveRun(Run):
         self.trainer.training.param.update(**knobs)
         self.experiment = self.experiment.replace(training=training)
 
-    def write(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0) -> Iterator[str]:
-        """Yield `length` characters that the model writes after `prompt`, one by one."""
+    def analyse(self, name: str, **options) -> xr.Dataset:
+        """Take a measure that is not part of the history, such as the loss far past the training length, and keep it.
+
+        name, options  an analysis of `tlab_core.analyses`, and what it lets one choose
+        The Dataset's attributes say at which `step` it was taken and, as JSON, with which `options`. Raises
+        UnknownNameError for a name that there is no analysis of.
+        """
+        from tlab_core.analyses import ANALYSES  # which may be of no use to whoever only trains
+
+        found = ANALYSES.get(name)(self, **options)
+        found = found.assign_attrs(step=self.step, options=json.dumps(options, sort_keys=True))
+        self.analyses = {**self.analyses, name: found}
+        return found
+
+    def write(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0, top_k: int | None = None,
+              top_p: float | None = None) -> Iterator[str]:
+        """Yield `length` characters that the model writes after `prompt`, one by one; see `generation.probabilities`."""
         tokens = self.tokenizer.encode(prompt)
-        for token in stream(self.model, tokens, len(tokens) + length, temperature=temperature, seed=seed):
+        for token in stream(self.model, tokens, len(tokens) + length, temperature, top_k, top_p, seed):
             yield self.tokenizer.decode([token])
 
-    def sample(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0) -> Sample:
+    def write_choices(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0, top_k: int | None = None,
+                      top_p: float | None = None) -> Iterator[Choice[str]]:
+        """Yield the characters that `write` does, each as a Choice: how likely the model held it, and which ones more."""
+        tokens = self.tokenizer.encode(prompt)
+        for choice in choices(self.model, tokens, len(tokens) + length, temperature, top_k, top_p, seed):
+            yield choice.named(lambda token: self.tokenizer.decode([token]))
+
+    def sample(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0, top_k: int | None = None,
+               top_p: float | None = None) -> Sample:
         """Write a text and keep it among `samples`."""
-        sample = Sample(self.step, prompt, "".join(self.write(prompt, length, temperature, seed)))
+        sample = Sample(self.step, prompt, "".join(self.write(prompt, length, temperature, seed, top_k, top_p)))
         self.samples.append(sample)
         return sample

@@ -113,7 +113,7 @@ class Trainer:
         self.divergence: Divergence | None = None
         self.recorder = History(self._coordinates(), self._attributes(experiment))
         self._validation_batches = max(1, min(VALIDATION_BATCHES, self.training.eval_every // 8))
-        self._start = self._views(model.flat)
+        self.start = self._views(model.flat)  # the parameters before the first step, by name
         self._team: Team | None = None
         self._hiring: Hiring | None = None
         self._probe_work = None  # kept, since making one costs a fifth of a measurement
@@ -283,7 +283,7 @@ class Trainer:
         for group, values in statistics.measure(self.model, self.probe, self._probe_work).items():
             self.recorder.append(group, self.step, values)
         names = list(self.model.parameters)
-        values = statistics.parameter_statistics(names, self.model.parameters, gradients, before, self._start)
+        values = statistics.parameter_statistics(names, self.model.parameters, gradients, before, self.start)
         self.recorder.append("parameters", self.step, values)
 
     def _validate(self) -> None:

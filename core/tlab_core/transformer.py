@@ -69,6 +69,18 @@ class Transformer:
         self.final_norm = norm("final_norm") if layout.final_norm else None
         self.head = Head(a.vocab_size, a.hidden_dim, std, a.tie_embeddings)
 
+    @classmethod
+    def shapes_of(cls, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter that a model of `architecture` has, without making the model.
+
+        >>> Transformer.shapes_of(Architecture(vocab_size=10, hidden_dim=8, num_layers=1, num_heads=2))["final_norm.weight"]
+        (8,)
+        """
+        plan = cls.__new__(cls)
+        plan.architecture = architecture
+        plan._build()
+        return {name: parameter.shape for name, parameter in plan._declared().items()}
+
     def _declared(self) -> dict:
         parts = [self.embedding, self.positions, *self.branches, *filter(None, [self.final_norm]), self.head]
         named = {}
@@ -78,15 +90,16 @@ class Transformer:
 
     # ---- what a user calls
 
-    def forward(self, tokens, trace: Trace | None = None) -> np.ndarray:
+    def forward(self, tokens, trace: Trace | None = None, work: Workspace | None = None) -> np.ndarray:
         """Return the logits (B, T, V) for tokens (B, T); each position has seen itself and those before it.
 
-        `trace(name, array) -> array` is shown every named site on the way (see `sites` and trace.py).
+        `trace(name, array) -> array` is shown every named site on the way (see `sites` and trace.py). `work` is a workspace
+        of the model to use again; the logits are then one of its buffers, which its next pass writes to again.
         Raises ValueError for tokens that the model doesn't know or that aren't (B, T).
         """
         tokens = self.checked(tokens)
         with np.errstate(all="ignore"):
-            logits = self._forward(tokens, self.workspace(), trace)
+            logits = self._forward(tokens, self.workspace() if work is None else work, trace)
         return logits.reshape(*tokens.shape, -1)
 
     def loss_and_grads(self, tokens, targets, trace: Trace | None = None, *, objective: Objective | None = None,
@@ -104,12 +117,14 @@ class Transformer:
                                          dropout=dropout)
         return loss, work.gradients
 
-    def read_on(self, tokens: np.ndarray, work: Workspace) -> np.ndarray:
+    def read_on(self, tokens: np.ndarray, work: Workspace, trace: Trace | None = None) -> np.ndarray:
         """Return the logits (B, T, V) for tokens (B, T) that follow those in `work.cache`, which keeps these too.
 
-        The logits are a buffer that the next call writes to again. NumPy's warnings are the caller's to silence.
+        Of what happens inside attention and feed-forward `trace` is shown the scores, (B, H, T, all so far), and the
+        activation. The logits are a buffer that the next call writes to again. NumPy's warnings are the caller's to
+        silence.
         """
-        logits = self._forward(tokens, work, None)
+        logits = self._forward(tokens, work, trace)
         work.cache.length += tokens.shape[1]
         return logits.reshape(*tokens.shape, -1)
 

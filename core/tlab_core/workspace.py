@@ -42,7 +42,8 @@ class Workspace:
         self.buffers: dict[tuple, np.ndarray] = {}  # may be lent to one workspace after another
         self.adding = False
         # With a cache a pass goes on from the tokens that went through before. Layers then keep nothing for backward and
-        # show nothing to a trace: for one token at a time their plain formulas are faster than filling buffers.
+        # show a trace their scores and activation alone: for one token at a time their plain formulas are faster than
+        # filling buffers.
         self.cache: KeyValueCache | None = None
         self.begin(0, 0, None)
 

@@ -1,9 +1,11 @@
 """Sampling: what temperature, top-k and top-p keep, where a text stops, and what a full window does."""
 
+import math
+
 import numpy as np
 import pytest
 
-from tlab_core.generation import GenerationError, Window, draw, generate, probabilities, stream
+from tlab_core.generation import Choice, GenerationError, Window, choices, draw, generate, probabilities, stream
 from tlab_core.transformer import Transformer
 
 LOGITS = np.log([0.5, 0.25, 0.15, 0.1])
@@ -67,6 +69,31 @@ def test_top_p_looks_at_what_temperature_and_top_k_left():
     assert probabilities(LOGITS, top_k=2, top_p=0.66) == pytest.approx([1, 0, 0, 0])  # 0.5 of 0.75 is 0.67
     assert probabilities(LOGITS, temperature=0.1, top_p=0.9) == pytest.approx([1, 0, 0, 0])
     assert np.count_nonzero(probabilities(LOGITS, temperature=10, top_p=0.9)) == 4
+
+
+def nucleus(logits, temperature, top_k, top_p):
+    """The likeliest k, then the nucleus of Holtzman et al. 2020, section 3.1, written out one token after the other."""
+    scaled = [float(logit) / temperature for logit in logits]
+    masses = [math.exp(logit - max(scaled)) for logit in scaled]
+    ranked = sorted(range(len(masses)), key=lambda token: -masses[token])[:top_k]
+    total = sum(masses[token] for token in ranked)
+    kept, reached = [], 0.0
+    for token in ranked:
+        kept.append(token)
+        reached += masses[token] / total
+        if top_p is not None and reached >= top_p:
+            break
+    return [masses[token] / sum(masses[other] for other in kept) if token in kept else 0.0 for token in range(len(masses))]
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 1.7])
+@pytest.mark.parametrize("top_k", [None, 1, 3, 20, 40])
+@pytest.mark.parametrize("top_p", [None, 0.05, 0.5, 0.93])
+def test_top_k_and_top_p_keep_what_a_plain_transcription_keeps(temperature, top_k, top_p):
+    for seed in range(5):
+        logits = np.random.default_rng(seed).normal(0, 2, 30)
+        expected = nucleus(logits, temperature, top_k, top_p)
+        assert probabilities(logits, temperature, top_k, top_p) == pytest.approx(expected, rel=1e-9)
 
 
 def test_probabilities_are_float64_whatever_the_logits_are():
@@ -201,6 +228,55 @@ def test_tokens_stream_one_by_one(model, monkeypatch):
     assert len(calls) == 1
 
 
+# ---- what the model thought of a text
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"temperature": 0}, {"temperature": 2.0}, {"top_k": 3}, {"temperature": 0.7, "top_p": 0.6}]
+)
+def test_choices_are_the_streamed_tokens_with_the_probabilities_of_a_plain_softmax(model, settings):
+    prompt, seen = [5, 2], Window(model, np.array([5, 2]))
+    found = list(choices(model, prompt, 30, seed=4, **settings))
+    assert [choice.token for choice in found] == text_of(model, prompt, 30, seed=4, **settings)
+    for choice in found:
+        logits = seen.logits().astype(float)
+        chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        assert choice.probability == pytest.approx(chances[choice.token], rel=1e-4)
+        likeliest = sorted(range(17), key=lambda token: -logits[token])[:5]
+        assert [token for token, _ in choice.alternatives] == likeliest
+        assert [chance for _, chance in choice.alternatives] == pytest.approx(chances[likeliest], rel=1e-4)
+        seen.append(choice.token)
+
+
+def test_what_temperature_and_the_cuts_leave_is_drawn_but_the_probabilities_told_are_the_models_own(model):
+    [plain] = choices(model, [5], 2, top_k=1)
+    [hot] = choices(model, [5], 2, temperature=0)
+    assert plain == hot
+    assert plain.alternatives[0] == (plain.token, plain.probability)
+    assert plain.probability < 0.9
+
+
+def test_choices_take_one_forward_a_token(model, monkeypatch):
+    calls = []
+    read_on = model.read_on
+    monkeypatch.setattr(model, "read_on", lambda tokens, work: calls.append(1) or read_on(tokens, work))
+    list(choices(model, [1], 9))
+    assert len(calls) == 8
+
+
+def test_alternatives_are_as_many_as_there_are_and_among_equals_the_lower_id_goes_first():
+    tiny = Transformer(vocab_size=3, hidden_dim=4, num_layers=1, num_heads=1)
+    for values in tiny.parameters.values():
+        values[:] = 0
+    [choice] = choices(tiny, [1], 2)
+    assert choice.alternatives == tuple((token, pytest.approx(1 / 3)) for token in range(3))
+
+
+def test_a_choice_can_be_told_in_other_names():
+    choice = Choice(1, 0.25, ((0, 0.5), (1, 0.25)))
+    assert choice.named("ab".__getitem__) == Choice("b", 0.25, (("a", 0.5), ("b", 0.25)))
+
+
 # ---- refusals
 
 
@@ -223,8 +299,9 @@ def test_tokens_stream_one_by_one(model, monkeypatch):
     ],
 )
 def test_sampling_settings_are_refused_at_the_call(model, settings, message):
-    with pytest.raises(GenerationError, match=message):
-        stream(model, [1], 4, **settings)
+    for way in (stream, choices):
+        with pytest.raises(GenerationError, match=message):
+            way(model, [1], 4, **settings)
     with pytest.raises(GenerationError, match=message):
         model.generate([1], 4, **settings)
 
@@ -256,3 +333,5 @@ def test_a_diverged_model_can_not_write():
     broken.parameters["blocks.0.mlp.down.weight"][:] = np.inf
     with pytest.raises(GenerationError, match="logits are not finite.*lower learning_rate"):
         broken.generate([1], 3)
+    with pytest.raises(GenerationError, match="logits are not finite"):
+        next(choices(broken, [1], 3))
