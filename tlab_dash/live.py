@@ -12,6 +12,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 from bokeh.events import Tap
+from bokeh.models import Plot
 
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views.look import hide_empty_legend_items
@@ -71,16 +72,9 @@ class LivePlot:
         return self.view.columns(self.session.run, self.session.selection, self.session.ghost)
 
     def _build(self, columns: Columns) -> None:
-        ensure_backend()
-        renderer = hv.Store.renderers["bokeh"].instance(webgl=False)
-        plot = renderer.get_plot(self.view.element(columns, self.theme))
-        drawn = self.view.drawn(columns)
-        subplots = [plot] if plot.subplots is None else list(plot.subplots.values())
-        figure = plot.state
+        figure, handles = drawn(self.view, columns, self.theme)
         self.columns = columns
-        self.sources = {
-            part: subplot.handles["source"] for part, subplot in zip(drawn, subplots, strict=True)
-        }
+        self.sources = {part: handle["source"] for part, handle in handles.items()}
         self._aim(figure, columns)
         if self.view.pick:
             figure.on_event(Tap, lambda event: self.tap(event.x, event.y))
@@ -102,6 +96,16 @@ class LivePlot:
         horizontal, vertical = self.view.limits(columns)
         _set_range(figure.x_range, horizontal)
         _set_range(figure.y_range, vertical)
+
+
+def drawn(view: View, columns: Columns, theme: Theme) -> tuple[Plot, dict[str, dict]]:
+    """Return a view of `columns` as a Bokeh figure, and HoloViews' handles ("source", "glyph" ...) of each drawn part."""
+    ensure_backend()
+    renderer = hv.Store.renderers["bokeh"].instance(webgl=False)
+    plot = renderer.get_plot(view.element(columns, theme))
+    subplots = [plot] if plot.subplots is None else list(plot.subplots.values())
+    parts = view.drawn(columns)
+    return plot.state, {part: subplot.handles for part, subplot in zip(parts, subplots, strict=True)}
 
 
 def source_columns(table: Table) -> dict[str, object]:

@@ -10,11 +10,14 @@ import click
 
 from tlab_core.batches import DataError
 from tlab_core.cli.comparing import compare
+from tlab_core.cli.early import INTERRUPTED
 from tlab_core.cli.exporting import export
 from tlab_core.cli.knobs import knobs
+from tlab_core.cli.lessons import lesson
 from tlab_core.cli.options import Refused
 from tlab_core.cli.page import lab
 from tlab_core.cli.runs import runs
+from tlab_core.cli.snapshot import snapshot
 from tlab_core.cli.training import resume, train
 from tlab_core.cli.writing import generate
 from tlab_core.compare import CompareError
@@ -25,6 +28,7 @@ from tlab_core.generation import GenerationError
 from tlab_core.knobs import KnobError
 from tlab_core.registry import UnknownNameError, did_you_mean
 from tlab_core.runs import RunError
+from tlab_core.runs.files import reason
 from tlab_core.settings import SettingsError
 from tlab_core.share import ShareError
 from tlab_core.tokenizers import TokenizerFileError, UnknownCharacterError
@@ -32,7 +36,6 @@ from tlab_core.tokenizers import TokenizerFileError, UnknownCharacterError
 WRONG_USE = (SettingsError, KnobError, ShareError, UnknownNameError, UnknownCharacterError, GenerationError)
 FAILED = (RunError, CorpusError, DataError, CompareError, DivergedError, TokenizerFileError, WorkerError,
           OSError)  # fmt: skip
-INTERRUPTED = 130
 
 
 class Tlab(click.Group):
@@ -60,7 +63,8 @@ class Tlab(click.Group):
         except FAILED as error:
             if getattr(error, "errno", None) == errno.EPIPE:  # whoever read the output has gone
                 raise
-            raise click.ClickException(str(error)) from error
+            where = f"{error.filename}: " if getattr(error, "filename", None) else ""
+            raise click.ClickException(where + reason(error)) from error
         except MemoryError as error:
             raise click.ClickException("there is not enough memory. Take a smaller model, batch or context.") from error
 
@@ -74,7 +78,7 @@ def tlab():
     """
 
 
-for command in (lab, train, resume, generate, runs, compare, export, knobs):
+for command in (lab, lesson, train, resume, generate, runs, compare, export, snapshot, knobs):
     tlab.add_command(command)
 
 

@@ -1,0 +1,269 @@
+"""A snapshot in a real browser: opened from the disk, without a network, looked through, and its numbers read back."""
+
+import numpy as np
+import pytest
+
+from tests.dash.snapshots import small
+from tlab_core.run import Sample
+from tlab_dash.selection import Selection
+from tlab_dash.snapshot import snapshot
+from tlab_dash.snapshot.quantise import WORST
+from tlab_dash.theme import DARK, LIGHT, rgb
+from tlab_dash.views import qk
+from tlab_dash.views.view import row
+
+PATIENCE = 30_000  # milliseconds that anything may take, on a busy machine
+# A column of a picture as the page has it, after it has been unpacked there.
+COLUMN = """async ([run, stop, view, layer, head, part, column]) =>
+  Array.from((await frameAt(run, stop)).picture(view, layer, head).parts[part][column])"""
+WEIGHTS = """async ([run, stop, layer, head]) => {
+  const frame = await frameAt(run, stop), places = Array.from({length: frame.positions}, (_, i) => i)
+  return places.map((query) => places.map((key) => key > query ? 0 : frame.weight(layer, head, query, key)))
+}"""
+ALPHA = """(view) => {
+  const canvas = document.querySelector(`figure[data-view="${view}"] canvas.light`)
+  const {width, height} = canvas, pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data
+  return Array.from({length: height}, (_, j) => Array.from({length: width}, (_, i) => pixels[4 * (j * width + i) + 3]))
+}"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    first = small(folder)
+    first.samples += [Sample(0, "the ", "xqz"), Sample(30, "the ", "cat sat")]
+    return {"first": first, "second <b>": small(folder, layers=1, heads=2, steps=12)}
+
+
+@pytest.fixture(scope="module")
+def file(runs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("snapshot") / "two runs.html"
+    snapshot(runs, path, title="Two runs", notes="It *works*.")
+    return path.as_uri()
+
+
+@pytest.fixture
+def open_page(chromium, file):
+    """Return a function that opens the snapshot with the network closed; it must ask for itself only, and not complain."""
+    contexts, asked, errors = [], [], []
+
+    def open_one(width=1440, height=900, address=file, **options):
+        context = chromium.new_context(viewport={"width": width, "height": height}, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: message.type in ("error", "warning") and errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.locator("html[data-drawn]").wait_for()
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert len(asked) == len(contexts)
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def heading(page, words):
+    page.get_by_role("heading", name=words, exact=True).wait_for()
+
+
+def chosen(page):
+    return tuple(int(page.get_by_label(label, exact=True).input_value()) for label in ("Layer", "Head", "Character"))
+
+
+def test_every_number_comes_back_out_of_the_page(page, runs):
+    for place, run in enumerate(runs.values()):
+        layers, heads = row(run, "attention", None)["weight"].shape[:2]
+        for stop, step in enumerate([0, 5, 10, 15, 20, 25, 30]):
+            kept = row(run, "attention", step)["weight"]
+            for layer in range(layers):
+                for head in range(heads):
+                    read = np.array(page.evaluate(WEIGHTS, [place, stop, layer, head]))
+                    assert np.abs(read - kept[layer, head]).max() <= WORST
+    run = runs["first"]
+    selection = Selection(layer=1, head=2, step=20, pinned=True)
+    for name, column in qk.columns(run, selection)["bars"].items():
+        read = page.evaluate(COLUMN, [0, 4, "qk", 1, 2, "bars", name])
+        np.testing.assert_array_equal(read, column.astype(np.float32))
+    read = page.evaluate(COLUMN, [0, 6, "loss", 0, 0, "train", "loss"])
+    np.testing.assert_array_equal(read, run.recorder.group("train")["loss"].values.astype(np.float32))
+
+
+def test_what_is_drawn_is_what_is_stored(page, runs):
+    page.get_by_label("Layer", exact=True).select_option("1")
+    page.get_by_label("Head", exact=True).select_option("2")
+    heading(page, "Heads of layer 1")
+    page.evaluate("draw()")  # ends when all is drawn
+    kept = row(runs["first"], "attention", 30)["weight"][1]
+    ink = np.array(page.evaluate(ALPHA, "attention")) / 255
+    assert np.abs(ink - np.sqrt(kept[2])).max() <= 1 / 254
+    mosaic = np.array(page.evaluate(ALPHA, "heads")) / 255
+    for head, (left, top) in enumerate([(0, 0), (1, 0), (0, 1)]):
+        side, pitch = 8, mosaic.shape[1] // 2
+        tile = mosaic[top * pitch : top * pitch + side, left * pitch : left * pitch + side]
+        assert np.abs(tile - np.sqrt(kept[head])).max() <= 1 / 254
+    bars = qk.columns(runs["first"], Selection(layer=1, head=2, step=30, pinned=True))["bars"]["left"]
+    assert page.locator('figure[data-view="qk"][data-run="0"] rect[fill-opacity="0.75"]').count() == len(bars)
+
+
+def test_one_looks_closer_from_layer_to_head_to_character(page):
+    page.locator('figure[data-view="map"][data-run="0"] [data-layer="1"]').click()
+    heading(page, "Heads of layer 1")
+    heading(page, "Inside layer 1")
+    assert page.locator('[data-view="map"][data-run="0"] [data-layer="1"]').get_attribute("aria-pressed") == "true"
+    heads = page.locator('figure[data-view="heads"][data-run="0"] .picture')
+    box = heads.bounding_box()
+    heads.click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.75})
+    page.wait_for_function("document.querySelector('#head').value === '2'")
+    attention = page.locator('figure[data-view="attention"][data-run="0"]')
+    picture = attention.locator(".picture")
+    box = picture.bounding_box()
+    picture.click(position={"x": box["width"] * 0.5, "y": box["height"] * 0.3})
+    layer, head, position = chosen(page)
+    assert (layer, head) == (1, 2)
+    assert 1 <= position <= 4
+    assert page.locator('.probe[data-run="0"] .reader').count() == 1
+    page.mouse.move(5, 5)
+    attention.locator(".note").filter(has_text=f"({position}) reads most").wait_for()
+
+
+def test_pointing_at_a_weight_says_it(page, runs):
+    picture = page.locator('figure[data-view="attention"][data-run="0"] .picture')
+    picture.scroll_into_view_if_needed()
+    canvas = picture.locator("canvas.light").bounding_box()
+    page.mouse.move(canvas["x"] + canvas["width"] * 1.5 / 8, canvas["y"] + canvas["height"] * 5.5 / 8)
+    layer, head, _ = chosen(page)
+    weight = row(runs["first"], "attention", 30)["weight"][layer, head, 5, 1]
+    said = page.locator('figure[data-view="attention"][data-run="0"] .note')
+    said.filter(has_text="(5) reads").wait_for()
+    assert abs(float(said.inner_text().rstrip(".").rpartition(" ")[2]) - weight) <= WORST + 0.005
+    page.mouse.move(canvas["x"] + canvas["width"] * 6.5 / 8, canvas["y"] + canvas["height"] * 1.5 / 8)
+    said.filter(has_text="it comes later").wait_for()
+
+
+def test_the_keyboard_is_enough(page):
+    page.get_by_label("Step", exact=True).focus()
+    page.keyboard.press("Home")
+    page.locator("#step", has_text="step 0").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.locator("#step", has_text="step 5").wait_for()
+    assert page.get_by_label("Step", exact=True).get_attribute("aria-valuetext") == "step 5"
+    page.locator('figure[data-view="map"][data-run="0"] [data-layer="0"]').focus()
+    page.keyboard.press("Enter")
+    heading(page, "Heads of layer 0")
+    page.locator('figure[data-view="signal"][data-run="0"] .picture').focus()
+    page.keyboard.press("ArrowRight")
+    heading(page, "Heads of layer 1")
+    page.get_by_label("Head", exact=True).select_option("0")
+    page.locator('figure[data-view="heads"][data-run="0"] .picture').focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('#head').value === '2'")
+    page.locator('figure[data-view="attention"][data-run="0"] .picture').focus()
+    before = chosen(page)[2]
+    page.keyboard.press("ArrowUp")
+    page.wait_for_function(f"document.querySelector('#position').value === '{before - 1}'")
+    reached = page.evaluate("""() => [...document.querySelectorAll("a, button, input, select, summary, [tabindex='0']")]
+      .every((one) => one.tabIndex >= 0)""")
+    assert reached
+
+
+def test_going_back_shows_what_was_recorded_then(page, runs):
+    now = page.evaluate(ALPHA, "attention")
+    page.get_by_label("Step", exact=True).fill("0")
+    page.locator("#step", has_text="step 0").wait_for()
+    page.evaluate("draw()")
+    layer, head, _ = chosen(page)
+    then = np.array(page.evaluate(ALPHA, "attention"))
+    assert not np.array_equal(then, now)
+    kept = row(runs["first"], "attention", 0)["weight"][layer, head]
+    assert np.abs(then / 255 - np.sqrt(kept)).max() <= 1 / 254
+    assert page.locator(".samples .later").all_inner_texts() == ["step 30\nthe cat sat"]
+
+
+def test_runs_stand_side_by_side_and_a_missing_layer_is_said(page):
+    one, two = (page.locator(f'figure[data-view="signal"][data-run="{run}"] .picture').bounding_box() for run in (0, 1))
+    assert one["y"] == two["y"]
+    assert one["x"] + one["width"] <= two["x"]
+    assert page.locator('figure[data-view="signal"][data-run="1"] .at-step').inner_text() == "at step 10"
+    page.get_by_label("Layer", exact=True).select_option("1")
+    page.locator('figure[data-view="qk"][data-run="1"]').get_by_text("This run's layers are 0 to 0.").wait_for()
+    assert page.locator('figure[data-view="qk"][data-run="1"] .picture').is_hidden()
+    page.get_by_label("Layer", exact=True).select_option("0")
+    page.get_by_label("Head", exact=True).select_option("2")
+    page.locator('figure[data-view="qk"][data-run="1"]').get_by_text("This run's heads are 0 to 1.").wait_for()
+
+
+def test_axes_of_both_runs_are_the_same(page):
+    ticks = [page.locator(f'figure[data-view="loss"][data-run="{run}"] .tick').all_inner_texts() for run in (0, 1)]
+    assert ticks[0] == ticks[1]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_systems_theme(open_page, scheme):
+    page = open_page(color_scheme=scheme)
+    theme = {"light": LIGHT, "dark": DARK}[scheme]
+    background = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert background == f"rgb({', '.join(map(str, rgb(theme.surface)))})"
+    assert page.locator(f"canvas.{scheme}").first.is_visible()
+    line = page.locator('figure[data-view="loss"] path').last.evaluate("(path) => getComputedStyle(path).stroke")
+    assert line == f"rgb({', '.join(map(str, rgb(theme.attention)))})"
+    # Paper is light.
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert page.locator("canvas.light").first.is_visible()
+    assert page.locator("canvas.dark").first.is_hidden()
+
+
+def test_it_prints(page):
+    pdf = page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF")
+    assert 2 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page/") <= 16
+    assert page.locator("details.print").first.get_attribute("open") is not None
+
+
+def test_a_phone_has_room(open_page):
+    page = open_page(390, 844)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    one, two = (page.locator(f'figure[data-view="loss"][data-run="{run}"] .picture').bounding_box() for run in (0, 1))
+    assert one["y"] + one["height"] <= two["y"]
+    assert one["width"] > 320
+    page.get_by_label("Layer", exact=True).select_option("1")
+    heading(page, "Heads of layer 1")
+
+
+def test_no_foreign_script_runs(chromium, file):
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    blocked = []
+    page.on("console", lambda message: blocked.append(message.text))
+    page.goto(file)
+    page.locator("html[data-drawn]").wait_for()
+    page.evaluate("""() => {
+      const script = document.createElement("script")
+      script.textContent = "window.foreign = true"
+      document.body.append(script)
+      const picture = document.createElement("img")
+      picture.src = "https://example.org/x.png"
+      document.body.append(picture)
+    }""")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.foreign") is None
+    assert sum("Content Security Policy" in text for text in blocked) == 2
+    context.close()
+
+
+def test_what_can_be_read_without_a_script(chromium, file):
+    context = chromium.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file)
+    assert "The pictures need JavaScript" in page.locator("noscript").text_content()
+    assert page.locator("em", has_text="works").is_visible()
+    assert page.locator(".command").first.inner_text().startswith("tlab train")
+    context.close()
