@@ -52,7 +52,14 @@ def test_growth(tmp_path):
 
 
 def test_looking():
-    assert "2,32,2,64,16,64" in run("looking", "2,32,2,64,16,64", "--rounds", "1", "--recording")
+    assert "2,32,2,64,16,64" in run("looking", "2,32,2,64,16,64", "--rounds", "1")
+
+
+def test_recording():
+    printed = run("recording", "2,32,2,64,16,64", "--rounds", "1", "--seconds", "0.5", "--steps", "600", "--runs", "20")
+    assert "2,32,2,64,16,64" in printed
+    assert "600 steps" in printed
+    assert "20 runs" in printed
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
@@ -63,6 +70,7 @@ def test_looking():
     (["generation", "foo"], "whole numbers with commas"),
     (["dashboard", "--size", "9,9"], "6 numbers"),
     (["growth", "nothing"], "choose from layers"),
+    (["recording", "--steps", "10"], "10 steps are too few"),
     (["training", "1,16,2,32,4,16", "--executor", "gpu"], "a side ended early"),
 ])
 def test_wrong_arguments_are_answered(arguments, said):

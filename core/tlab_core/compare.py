@@ -12,11 +12,10 @@ import numpy as np
 
 from tlab_core.knob_text import flat
 from tlab_core.registry import did_you_mean
-from tlab_core.run import Run
+from tlab_core.run import WINDOW, Run
 from tlab_core.schema import GROUPS
 
 AGAINST = ("step", "tokens", "seconds")
-WINDOW = 20  # batches over which a training loss is averaged: that of a single one is mostly luck
 SEEDS = ("architecture.seed", "training.seed")
 NO_CHOICES = ("architecture.vocab_size",)  # the corpus decides it
 NO_EFFECT = ("training.executor", "training.statistics_every", "probe_text", "prompt")
@@ -120,7 +119,8 @@ class Summary:
     """Where a run stands. Losses in nats a character; None where there is none yet.
 
     `train_final` is the mean of the last 20 batches' losses and `train_best` the lowest such mean, since a single batch's
-    is mostly luck; `validation_best_step` is the step of the lowest validation loss.
+    is mostly luck. `validation_final` was measured at `validation_step`, which may be before the last step, and the lowest
+    validation loss at `validation_best_step`.
     """
 
     name: str
@@ -130,6 +130,7 @@ class Summary:
     train_final: float | None
     train_best: float | None
     validation_final: float | None
+    validation_step: int | None
     validation_best: float | None
     validation_best_step: int | None
     divergence: str | None
@@ -151,9 +152,10 @@ def _summary(name: str, run: Run) -> Summary:
         steps=run.step,
         tokens=int(tokens[-1]) if tokens.size else 0,
         seconds=float(seconds[-1]) if seconds.size else 0.0,
-        train_final=float(means[-1]) if means.size else None,
+        train_final=run.recent_loss,
         train_best=float(means.min()) if means.size else None,
         validation_final=float(validation[-1]) if validation.size else None,
+        validation_step=int(steps[-1]) if steps.size else None,
         validation_best=None if best is None else float(validation[best]),
         validation_best_step=None if best is None else int(steps[best]),
         divergence=run.divergence.message if run.divergence else None,
@@ -310,6 +312,9 @@ def compare_groups(a: Runs, b: Runs, names: tuple[str, str] = ("the first group"
     step, losses = losses_in_common({(side, name): run for side, runs in enumerate(groups) for name, run in runs.items()})
     if step is None:
         raise CompareError("the runs have no step at which each has a validation loss: train them to a common step.")
+    if step == 0:
+        raise CompareError("nothing was learned yet at step 0, the only one at which each run has a validation loss: train "
+                           "them to a common step.")
     sides = tuple({name: losses[side, name] for name in runs} for side, runs in enumerate(groups))
     first, second = (np.array(list(side.values())) for side in sides)
     mixed = tuple(name for name, runs in zip(names, groups, strict=True)

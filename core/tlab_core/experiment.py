@@ -20,7 +20,8 @@ class Experiment(Settings):
     architecture = param.ClassSelector(class_=Architecture, doc="What the transformer is made of.")
     training = param.ClassSelector(class_=Training, doc="How it learns.")
     corpus = TextKnob("stories", label="Text", doc=(
-        "What the model learns to write on: the name of a corpus that comes with the lab, or the path of a text file."))
+        "What the model learns to write on: a text that comes with the lab, or one of your own. In a terminal, the path of "
+        "a text file will do."))
     probe_text = TextKnob("", label="Probe text", doc=(
         "The text on which the inside of the model is measured. Empty takes a passage that is never trained on."))
     prompt = TextKnob("", label="Prompt", doc=(

@@ -8,11 +8,10 @@ import param
 from tlab_core.experiment import PARTS, Experiment
 from tlab_core.knobs import BooleanKnob, ChoiceKnob, KnobError, TextKnob
 from tlab_core.registry import did_you_mean
-from tlab_core.runs.settings_file import INTEGER, NUMBER
+from tlab_core.runs.settings_file import SWITCHES, number_of
 
 SHORT = {"architecture": "a", "training": "t"}  # what a link calls the parts
-TRUE, FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")
-LONGEST_INTEGER = 20  # digits
+BITS = {"1": True, "0": False}  # what a switch may also be called
 
 
 def full_names() -> list[str]:
@@ -67,9 +66,7 @@ def value_of(full: str, text: str) -> Any:
         return text
     if isinstance(knob, ChoiceKnob):
         return knob.canonical(text.strip())
-    value = _plain(folded, text)
-    if isinstance(knob, BooleanKnob):
-        value = True if folded in TRUE else False if folded in FALSE else text
+    value = (SWITCHES | BITS).get(folded, text) if isinstance(knob, BooleanKnob) else _plain(folded, text)
     if not (value is None and knob.allow_None):
         knob.check(value)
     return value
@@ -79,9 +76,8 @@ def _plain(folded: str, text: str) -> Any:
     """Return the number that is written there, None, or the text itself."""
     if folded in ("none", "null"):
         return None
-    if INTEGER.fullmatch(folded) and len(folded) <= LONGEST_INTEGER:
-        return int(folded)
-    return float(folded) if NUMBER.fullmatch(folded) else "auto" if folded == "auto" else text
+    found = number_of(folded)
+    return found if found != folded or folded == "auto" else text
 
 
 def text_of(value: Any) -> str:

@@ -70,7 +70,8 @@ class Limits:
     memory: int | None = _limit(None, size, "TLAB_MAX_MEMORY", (
         "Memory that a run may need, such as 500MB; a page holds two, the run and the one before it."))
     steps: int | None = _limit(None, whole, "TLAB_MAX_STEPS", "Steps that a run may make.")
-    upload: int = _limit(5_000_000, size, "TLAB_MAX_UPLOAD", "The largest text that a page may bring, such as 5MB.")
+    upload: int = _limit(5_000_000, size, "TLAB_MAX_UPLOAD", (
+        "The largest text that a page may bring, such as 5MB; 16MB is the end."))
     sessions: int | None = _limit(None, whole, "TLAB_MAX_SESSIONS", "Pages that may be open at once.")
     idle_minutes: float = _limit(20.0, minutes, "TLAB_IDLE_MINUTES", (
         "Minutes without a click after which a page's run pauses and frees its memory; 0 is never."))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from tlab_core.baselines import cross_entropies
@@ -16,6 +17,8 @@ from tlab_core.history import History
 from tlab_core.tokenizers import CharacterTokenizer
 from tlab_core.trainer import Record, Trainer
 from tlab_core.transformer import Transformer
+
+WINDOW = 20  # steps over which a training loss is averaged: that of a single batch is mostly luck
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Run:
         """Return how many updates the model has had."""
         return self.recorder.last_step("train") or 0
 
+    @property
+    def recent_loss(self) -> float | None:
+        """Return the training loss in nats a character: the mean of the last 20 steps' batches; None before the first."""
+        losses = np.asarray(self.recorder.group("train").variables["loss"][-WINDOW:].values)
+        return float(losses.mean()) if losses.size else None
+
 
 class LiveRun(Run):
     """A run whose model is here and can be trained on and written with.
@@ -75,7 +84,7 @@ class LiveRun(Run):
     """
 
     def __init__(self, experiment: Experiment):
-        text = corpus(experiment.corpus)
+        self._text = text = corpus(experiment.corpus)  # which a text of one's own stays for
         experiment = experiment.resolved(text)
         experiment.check(text)
         tokens = text.tokenizer.encode(text.text)
@@ -94,14 +103,18 @@ class LiveRun(Run):
     def step(self) -> int:
         return self.trainer.step
 
-    def advance(self, seconds: float | None = None, steps: int | None = None, until: int | None = None) -> list[Record]:
-        """Train for about `seconds`, or for `steps` steps, but not past step `until`, and return the steps' records."""
+    def advance(self, seconds: float | None = None, steps: int | None = None, until: int | None = None,
+                look: bool = False) -> list[Record]:
+        """Train for about `seconds`, or for `steps` steps, but not past step `until`, and return the steps' records.
+
+        look: take the statistics after each of these steps, also where they are not due
+        """
         deadline = time.monotonic() + seconds if seconds is not None else None
         if until is not None:
             steps = max(0, until - self.step) if steps is None else min(steps, until - self.step)
         records = []
         # Far past any deadline or wish: the loop is left from inside.
-        for record in self.trainer.run(steps=10**12 if steps is None else steps):
+        for record in self.trainer.run(steps=10**12 if steps is None else steps, look=look):
             records.append(record)
             for watcher in self._watchers:
                 watcher()

@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 from safetensors.numpy import save
 
 from tlab_core.corpora import CORPORA, CorpusError, corpus
-from tlab_core.cost import step_flops
-from tlab_core.experiment import PROBE_LENGTH, Experiment, default_experiment
+from tlab_core.corpora.own import is_own, missing
+from tlab_core.cost import memory_bytes, step_flops
+from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knob_text import SHORT, flat, full_name, knob_named, text_of, value_of, with_values
 from tlab_core.knobs import KnobError
 from tlab_core.registry import UnknownNameError, did_you_mean
@@ -25,8 +26,12 @@ from tlab_core.settings import Problem, SettingsError
 from tlab_core.tokenizers import CharacterTokenizer
 
 VERSION = 1  # goes up when an old link would mean something else: when a default or a name changes
-NOT_SETTINGS = ("theme", "page")  # what else a page's address may say: how it looks
+ADDRESSES = ("http", "https")  # where a lab's page may be; nothing is fetched from there
+DECIDED_BY_TEXT = "architecture.vocab_size"
+NOT_SETTINGS = ("theme", "page", "compare")  # what else a page's address may say: how it looks, and what it shows
 LONGEST = 20_000  # characters of a query
+OWN_ON_PAGE = "give it to “Use my own text…” on this page and open the link again."
+OWN_TYPED = "name its file: --set corpus=FILE."
 MOST_FIELDS = 200
 LARGEST = 8e9  # bytes, and operations a step: a stranger's link can't ask a server for more. The largest model that the
 MOST_OPERATIONS = 1e14  # page's own knobs can make needs half of each
@@ -53,14 +58,17 @@ def to_query(experiment: Experiment) -> str:
     return urlencode({**given, "v": VERSION}, quote_via=quote, safe="/", errors="replace")
 
 
-def from_query(text: str, files: bool = False) -> Experiment:
+def from_query(link: str, files: bool = False, limits: bool = True, text: str | None = None) -> Experiment:
     """Return the experiment of a link, whole or its query alone; what it doesn't name is as in the lab's first experiment.
 
     Raises ShareError for a link that is malformed, too long or of a newer version, that names something unknown, a value
-    that a knob can't take, settings that don't go together, or far more memory or work than any page's knobs ask for.
-    A link may name a text file only where `files` says so: a server must not show its files to whoever asks.
+    that a knob can't take, settings that don't go together, or, unless `limits` is off, far more memory or work than any
+    page's knobs ask for. A link may name a text file only where `files` says so, as a link can come from anyone. `text` is
+    taken in place of the text that it names. Nothing is fetched: only what stands behind its question mark is read.
     """
-    fields = _fields(text)
+    fields = _fields(link)
+    if text is not None:
+        fields["corpus"] = text
     _check_version(fields.pop("v", str(VERSION)))
     values: dict[str, Any] = {}
     for name, given in fields.items():
@@ -70,21 +78,28 @@ def from_query(text: str, files: bool = False) -> Experiment:
             raise ShareError(f"The link can't be used: {error}") from None
         if full in values:
             raise ShareError(f"The link names {_words(full)} twice.")
-        values[full] = _value(full, given, files)
+        values[full] = _value(full, given, files or text is not None, typed=not limits)
     experiment = with_values(default_experiment(), values)
     try:
         experiment.check()
     except SettingsError as error:
         raise ShareError(f"The link's settings don't go together: {error}", error.problems) from None
-    if not files:
+    if limits:
         _check_size(experiment)
     return experiment
 
 
 def _fields(text: str) -> dict[str, str]:
     """Return a query's fields, each there once, without what is no setting."""
-    _, mark, query = text.partition("?")
-    query = (query if mark else "" if "://" in text else text).partition("#")[0].strip()
+    address, mark, query = text.partition("?")
+    scheme, is_address, _ = (address if mark else text.partition("=")[0]).partition("://")
+    if is_address and scheme.strip().casefold() not in ADDRESSES:
+        raise ShareError(f"The link begins with {shortened(scheme + '://')}, and the address of a lab's page begins with "
+                         "http:// or https://.")
+    if is_address and not mark:
+        raise ShareError(f"The link {shortened(text)} has no settings: they would stand behind a question mark. Nothing is "
+                         "fetched from an address; copy it from the Share menu of the page.")
+    query = (query if mark else text).partition("#")[0].strip()
     if len(query) > LONGEST:
         raise ShareError(f"The link is too long: it has {len(query):,} characters, and at most {LONGEST:,} are read.")
     if not query:
@@ -112,11 +127,18 @@ def _check_version(text: str) -> None:
                          f"up to {VERSION}. Update the lab to open it.")
 
 
-def _value(full: str, text: str, files: bool) -> Any:
-    if full == "corpus" and text not in CORPORA and not files:
+def _value(full: str, text: str, files: bool, typed: bool) -> Any:
+    if full == "corpus" and is_own(text):
+        if missing(text):
+            raise ShareError(f"The link's run learned somebody's own text, which a link leaves out. Ask for the text, then "
+                             f"{OWN_TYPED if typed else OWN_ON_PAGE}")
+    elif full == "corpus" and text not in CORPORA and not files:
         names = ", ".join(CORPORA.names())
         raise ShareError(f"The link asks for the text {shortened(text)}, which a link can't open."
-                         f"{did_you_mean(text[:60], CORPORA.names())} It can name {names}.")
+                         f"{did_you_mean(text[:60], CORPORA.names())} It can name {names}."
+                         f"{' A file is opened where you name it yourself: --set corpus=PATH.' if typed else ''}")
+    if full == DECIDED_BY_TEXT:
+        raise ShareError(f"The link names {_words(full)}, which the text decides: leave it out.")
     try:
         return value_of(full, text)
     except KnobError as error:
@@ -127,12 +149,7 @@ def _value(full: str, text: str, files: bool) -> Any:
 def _check_size(experiment: Experiment) -> None:
     """Refuse what would take a server's memory, or keep it busy for minutes with each step."""
     a, t = experiment.architecture, experiment.training
-    weights = a.num_layers * (4 * a.hidden_dim**2 + 3 * a.hidden_dim * a.resolved_ff_dim) + a.max_seq_len * a.hidden_dim
-    inside = a.num_layers * (16 * a.hidden_dim + 4 * a.resolved_ff_dim + a.num_heads * t.seq_len)  # numbers a character
-    probe = len(experiment.probe_text) or PROBE_LENGTH
-    maps = 64 * a.num_layers * a.num_heads * probe**2
-    # Weights with their gradients, moments and copies; what a few shards of a batch leave inside; the recorded maps.
-    if 4 * (8 * weights + 8 * max(256, t.seq_len) * inside + maps) > LARGEST:
+    if sum(memory_bytes(experiment).values()) > LARGEST:
         raise ShareError("The link asks for a model larger than a link may: it needs many gigabytes of memory. "
                          "Set its knobs by hand, or train it from the command line.")
     if t.gradient_accumulation_steps * step_flops(a, t.batch_size, t.seq_len) > MOST_OPERATIONS:
@@ -198,9 +215,18 @@ def shared(experiment: Experiment) -> Experiment:
     return experiment.replace(architecture=architecture, prompt="" if own else experiment.prompt)
 
 
-@lru_cache
 def own_prompt(name: str) -> str | None:
     """Return the prompt that suits a corpus; None where the text can't be had here."""
+    # Whether a text of one's own is here changes from one moment to the next.
+    return _prompt(name) if is_own(name) else _known_prompt(name)
+
+
+@lru_cache
+def _known_prompt(name: str) -> str | None:
+    return _prompt(name)
+
+
+def _prompt(name: str) -> str | None:
     try:
         return corpus(name).prompt
     except (CorpusError, UnknownNameError):

@@ -122,12 +122,14 @@ class Trainer:
 
     # ---- what a user calls
 
-    def run(self, steps: int | None = None) -> Iterator[Record]:
+    def run(self, steps: int | None = None, look: bool = False) -> Iterator[Record]:
         """Make `steps` more steps (None: up to the horizon `training.steps`) and yield a record after each.
 
         Leaving the loop, also by Ctrl-C, leaves the trainer between two steps; calling `run` again goes on as if it had
         never stopped, to the last bit. Past the horizon the final learning rate holds. A loss or gradient that is not
         finite ends the loop with a record that has a `divergence`; asking for more raises DivergedError.
+
+        look: take the statistics after each of these steps, also where `statistics_every` leaves them out.
         """
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0):
             raise ValueError(
@@ -135,7 +137,7 @@ class Trainer:
                 "or None to train up to the horizon (training.steps)."
             )
         self._check_going()
-        return self._run(steps)
+        return self._run(steps, look)
 
     def batch(self, step: int) -> Batch:
         """Return the batch (tokens, targets) whose update leads to `step`, always the same for one seed and step.
@@ -151,6 +153,15 @@ class Trainer:
                 began = time.perf_counter()
                 self._validate()
                 self._look_inside(gradients=None, before=None)
+                self.seconds += time.perf_counter() - began
+
+    def validate(self) -> None:
+        """Record this step's validation loss, unless it is there already: a run may end between two of them."""
+        with self._at_work():
+            self.measure()
+            if self.recorder.last_step("validation") != self.step:
+                began = time.perf_counter()
+                self._validate()
                 self.seconds += time.perf_counter() - began
 
     def evaluate(self, batches: int | None = None) -> float:
@@ -196,18 +207,18 @@ class Trainer:
 
     # ---- one step
 
-    def _run(self, steps: int | None) -> Iterator[Record]:
+    def _run(self, steps: int | None, look: bool) -> Iterator[Record]:
         self.measure()
         made = 0
         while made < steps if steps is not None else self.step < self.training.steps:
             self._check_going()
-            record = self._advance()
+            record = self._advance(look)
             made += 1
             yield record
             if record.divergence is not None:
                 return
 
-    def _advance(self) -> Record:
+    def _advance(self, look: bool) -> Record:
         """Make one step and everything that is measured after it, or find out why it can't be made."""
         with self._at_work():
             began = time.perf_counter()
@@ -222,7 +233,7 @@ class Trainer:
                 self.recorder.attributes["divergence"] = self.divergence.message
                 self.seconds += time.perf_counter() - began
                 return Record(step, loss, rate, norm, self.tokens, self.seconds, self.divergence)
-            looking = self._looks_inside(step)
+            looking = look or self._looks_inside(step)
             before = self._parameters_now() if looking else None
             self._at_hand().update(step, rate, self._shortening(norm))
             self.step = step

@@ -6,6 +6,7 @@ child goes on with the run "it" in that store, or begins it, and writes a line a
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,20 @@ def tiny_experiment(folder: Path, executor: str = "serial", **training) -> Exper
         architecture=Architecture(hidden_dim=8, num_layers=1, num_heads=2, max_seq_len=16),
         training=Training(executor=executor, **knobs), corpus=str(text),
     )  # fmt: skip
+
+
+@contextmanager
+def files_no_longer_than(size):
+    """Let the system refuse to write past `size` bytes of a file, as a quota does."""
+    import pytest  # which the process below needs not
+
+    resource = pytest.importorskip("resource")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 def same_history(one, other) -> None:

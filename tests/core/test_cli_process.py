@@ -14,6 +14,7 @@ from tests.core.cli_runs import call, tiny_config
 from tests.core.saved_runs import same_history, tiny_experiment
 from tlab_core import LiveRun
 from tlab_core.runs import RunStore
+from tlab_core.runs.history_file import HistoryFile
 
 LONG = 1_000_000  # steps: more than any test waits for
 TLAB = [sys.executable, "-W", "error", "-m", "tlab_core.cli"]
@@ -57,6 +58,7 @@ def test_ctrl_c_saves_and_resume_goes_on_to_the_same_bits(tmp_path):
     call("resume", "it", "--folder", folder, "--steps", 10)
     straight = LiveRun(tiny_experiment(tmp_path, "serial", steps=LONG))
     straight.advance(until=saved.step + 10)
+    straight.trainer.validate()
     again = RunStore(folder).open("it")
     assert again.step == saved.step + 10 > 10
     kept = again.checkpoint().parameters
@@ -70,6 +72,44 @@ def test_being_told_to_end_saves_too(tmp_path):
     assert code == 128 + signal.SIGTERM
     assert "tlab resume story-1" in output
     assert RunStore(tmp_path / "runs").open("story-1").step > 0
+
+
+INTERRUPTED_AT = """
+import signal, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupt(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from tlab_core.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "numpy", "zarr", "tlab_core.cli.training"])
+def test_ctrl_c_while_the_command_is_loaded_is_one_line(module):
+    found = subprocess.run([sys.executable, "-W", "error", "-c", INTERRUPTED_AT.format(module=module), "knobs"],
+                           capture_output=True, text=True)  # fmt: skip
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "\nInterrupted.\n")
+
+
+def test_ctrl_c_while_a_folder_is_made_leaves_none(tmp_path, monkeypatch):
+    store, run, create = RunStore(tmp_path / "runs"), LiveRun(tiny_experiment(tmp_path)), HistoryFile.create
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return create(*arguments)
+
+    monkeypatch.setattr(HistoryFile, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.create(run, "it")
+    assert list(store.folder.iterdir()) == []
+    run.advance(steps=1)  # nobody writes it any more
+    monkeypatch.setattr(HistoryFile, "create", create)
+    store.create(run, "it").close()
 
 
 def test_standard_output_holds_the_result_alone(tmp_path):

@@ -41,19 +41,24 @@ def folder(home, tmp_path):
 def test_list_and_show(folder):
     RunStore(folder).annotate("two", tags=["good"], note="the second")
     listed = call("runs", "list", "--folder", folder).stdout
-    assert [line.split()[0] for line in listed.splitlines()] == ["name", "one", "two"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["name", "one", "two", "loss:"]
+    losses = RunStore(folder).open("one").recorder.group("train")["loss"].values
+    assert f"{losses[-20:].mean():.3f}" in listed.splitlines()[1]
+    assert "loss: mean of the last 20 steps, in nats a character" in listed
     assert "the second" in listed
     assert [info["name"] for info in call_json("runs", "list", "--folder", folder)] == ["one", "two"]
     shown = call("runs", "show", "two", "--folder", folder).stdout
     assert "20 of 60" in shown
     assert "architecture.seed = 1" in shown
+    assert "(mean of the last 20 steps), best" in shown
+    assert "shards" not in shown  # 2 is what this machine takes, or what "auto" came to on another
     assert "the second" in shown
     details = call_json("runs", "show", "two", "--folder", folder)
     saved = RunStore(folder).open("two")
     assert details["settings"] == saved.experiment.to_dict()
     assert (details["tags"], details["steps"], details["samples"][0]["text"]) == (["good"], 20, saved.samples[0].text)
     link = call("runs", "show", "two", "--link", "--folder", folder).stdout
-    assert from_query(link, files=True).training == saved.experiment.training
+    assert from_query(link, files=True).training == saved.experiment.training.replace(shards="auto")
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):
@@ -67,6 +72,35 @@ def test_a_damaged_run_is_listed_and_hides_no_other(folder):
     assert "can't be read" in listed
     assert "two" in listed
     assert "is not JSON" in call("runs", "show", "one", "--folder", folder, code=1).stderr
+
+
+def test_a_lost_file_is_marked_said_and_mended(folder, tmp_path):
+    settings = folder / "one" / "settings.yaml"
+    whole = settings.read_text()
+    settings.write_text(whole[: len(whole) // 2])
+    listed = call("runs", "list", "--folder", folder).stdout.splitlines()
+    assert "damaged" in listed[1]
+    assert "damaged" not in listed[2]
+    assert "`tlab runs show NAME` says what is lost" in listed[-1]
+    for command in (("runs", "show", "one"), ("compare", "one", "two"), ("generate", "one", "--length", 1),
+                    ("export", "one", "--to", tmp_path / "it.safetensors")):  # fmt: skip
+        said = call(*command, "--folder", folder).stderr
+        assert said.startswith(f"Note: {settings}"), command
+        assert "the copy in commit.json is used, and `tlab runs mend` writes it anew" in said
+    assert "`tlab runs mend`" in call("resume", "one", "--folder", folder, code=1).stderr
+    mended = call("runs", "mend", "one", "--folder", folder)
+    assert (mended.stdout, mended.stderr) == ("settings.yaml was written anew from commit.json.\n", "")
+    assert settings.read_text() == whole
+    assert call("runs", "mend", "one", "--folder", folder).stdout == "one is whole.\n"
+    call("resume", "one", "--folder", folder, "--steps", 1)
+
+
+def test_what_a_run_needs_to_go_on_can_not_be_mended(folder):
+    (next((folder / "one").glob("checkpoint-*")) / "optimizer.safetensors").unlink()
+    said = call("runs", "mend", "one", "--folder", folder)
+    assert "optimizer.safetensors is missing or empty. The run can be looked at, but it can't go on" in said.stderr
+    assert said.stdout == ""
+    assert "begin anew with its settings: `tlab export`" in call("resume", "one", "--folder", folder, code=1).stderr
 
 
 def test_the_folder_is_that_of_the_environment_unless_named(folder, tmp_path, monkeypatch):
@@ -113,6 +147,28 @@ def test_compare_shows_losses_and_differences(folder):
                                                                               ["training.seed", "0", "1"]]
     assert "at least two runs" in call("compare", "one", "--folder", folder, code=2).stderr
     assert "there is no run 'thre'" in call("compare", "one", "thre", "--folder", folder, code=1).stderr
+
+
+def test_a_loss_of_an_earlier_step_is_said_with_its_step(tmp_path):
+    store, run = RunStore(tmp_path / "runs"), LiveRun(tiny_experiment(tmp_path))
+    with store.create(run, "it"):
+        run.advance(steps=13)
+    old = run.recorder.group("validation")["loss"].sel(step=10).item()
+    assert f"validation  {old:.3f} (at step 10)" in call("runs", "show", "it", "--folder", store.folder).stdout
+    call("resume", "it", "--folder", store.folder, "--steps", 1)
+    assert (validation := store.open("it").recorder.group("validation"))["step"].values.tolist() == [0, 10, 14]
+    shown = call("runs", "show", "it", "--folder", store.folder).stdout
+    assert f"validation  {validation['loss'].values[-1]:.3f}, best" in shown
+
+
+def test_a_run_that_has_learned_nothing_is_not_compared(home, tmp_path):
+    store = RunStore(shutil.copytree(home / "runs", tmp_path / "runs"))
+    with store.create(LiveRun(tiny_experiment(home, learning_rate=0.5)), "fresh"):
+        pass
+    shown = call("compare", "one", "fresh", "--folder", store.folder).stdout
+    assert "fresh is at step 0: nothing was learned yet." in shown
+    refused = call("compare", "one", "fresh", "--groups", "--folder", store.folder, code=1).stderr
+    assert "nothing was learned yet at step 0, the only one at which each run has a validation loss" in refused
 
 
 def test_compare_groups_of_seeds(folder, home):

@@ -1,5 +1,7 @@
 """`tlab train`, `tlab resume` and `tlab generate`: the same runs as by the API, and one clear message for what is wrong."""
 
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -8,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.core.cli_runs import call, call_json, tiny_config, trained
-from tests.core.saved_runs import same_history, tiny_experiment
+from tests.core.saved_runs import files_no_longer_than, same_history, tiny_experiment
 from tlab_core import LiveRun, default_experiment
 from tlab_core.cli.options import chosen
 from tlab_core.cli.progress import Progress
-from tlab_core.experiment import PARTS, Experiment
+from tlab_core.experiment import PARTS
 from tlab_core.knob_text import with_values
 from tlab_core.runs import RunError, RunStore
 from tlab_core.share import to_query
@@ -66,6 +68,7 @@ def test_steps_stop_early_and_resume_goes_on_to_the_same_bits(folder, home):
     assert "end of its schedule, step 60. Go on at the final learning rate with: tlab resume it --steps" in refused.stderr
     call("resume", "it", "--folder", folder, "--steps", 5)
     live.advance(steps=5)
+    live.trainer.validate()  # which a run does at the end of what was asked
     same_as(RunStore(folder).open("it"), live)
 
 
@@ -73,14 +76,16 @@ def test_resume_says_what_was_edited(folder):
     settings = folder / "it" / "settings.yaml"
     settings.write_text(settings.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02"))
     result = call("resume", "it", "--folder", folder, "--steps", 5)
-    assert "Note: training.learning_rate was 0.01 when the run was saved and is 0.02 in settings.yaml now." in result.stderr
+    assert "Note: training.learning_rate was 0.01 when the run was saved and is 0.02 in settings.yaml now" in result.stderr
 
 
 def test_a_link_trains_its_run_and_the_result_is_json(tmp_path):
-    link = f"http://localhost:5006/lab?{to_query(tiny_experiment(tmp_path))}&theme=dark"
-    found = call_json("train", link, "--folder", tmp_path / "runs", "--steps", 20)
+    experiment = tiny_experiment(tmp_path)
+    link = f"http://localhost:5006/lab?{to_query(experiment)}&theme=dark"
+    found = call_json("train", link, "--set", f"corpus={experiment.corpus}", "--folder", tmp_path / "runs", "--steps", 20)
     live = LiveRun(tiny_experiment(tmp_path))
     live.advance(until=20)
+    assert (found["validation_step"], found["validation_final"]) == (20, found["validation_best"])
     assert (found["name"], found["steps"], found["tokens"], found["ending"]) == ("story-1", 20, 640, "done")
     assert found["train_final"] == pytest.approx(live.recorder.group("train")["loss"].values.mean())
     assert found["validation_final"] == live.recorder.group("validation")["loss"].values[-1]
@@ -107,7 +112,7 @@ def unwritable(tmp_path, monkeypatch):
 
 def test_a_run_that_can_not_be_saved_says_from_where_it_goes_on(tmp_path, unwritable):
     result = call("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "runs", "--name", "it", code=1)
-    assert "step 60 of it could not be saved" in result.stderr
+    assert "step 60 of it could not be saved: is a directory. What it learned since step 0 is lost." in result.stderr
     assert f"Saved is step 0; go on from there with: tlab resume it --folder {tmp_path / 'runs'}" in result.stderr
     unwritable.rmdir()
     assert RunStore(tmp_path / "runs").resume("it").run.step == 0
@@ -115,18 +120,57 @@ def test_a_run_that_can_not_be_saved_says_from_where_it_goes_on(tmp_path, unwrit
 
 def test_whoever_is_there_can_mend_it_and_nothing_is_lost(tmp_path, monkeypatch, unwritable):
     monkeypatch.setattr("tlab_core.cli.training.someone_is_there", lambda: True)
-    monkeypatch.setattr("click.confirm", lambda *question, **options: unwritable.rmdir() or True)
+    monkeypatch.setattr("click.prompt", lambda *question, **options: unwritable.rmdir() or "")
     call("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "runs", "--name", "it")
     assert RunStore(tmp_path / "runs").open("it").step == 60
 
 
-def test_a_disk_that_refuses_on_the_way_is_a_warning_said_once(tmp_path, monkeypatch):
-    create, writers = RunStore.create, []
+def test_whoever_is_there_can_save_to_another_folder(tmp_path, monkeypatch, unwritable):
+    monkeypatch.setattr("tlab_core.cli.training.someone_is_there", lambda: True)
+    (tmp_path / "file").write_text("")
+    answers = f"\n{tmp_path / 'file' / 'x'}\n{tmp_path / 'other'}\n"  # once more, one that can't be, one that can
+    result = call("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "runs", "--name", "it", answer=answers)
+    assert result.stderr.count("Press Enter to try again, or type another folder to save to") == 3
+    assert "That can't be: not a directory" in result.stderr
+    assert f"{tmp_path / 'runs' / 'it'} keeps what was saved until step 0." in result.stderr
+    assert f"tlab resume it --steps 500 --folder {tmp_path / 'other'}" in result.stdout
+    live = LiveRun(tiny_experiment(tmp_path))
+    live.advance(until=60)
+    same_as(RunStore(tmp_path / "other").open("it"), live)
+    unwritable.rmdir()
+    assert RunStore(tmp_path / "runs").resume("it").run.step == 0
+
+
+def test_who_gives_up_at_the_question_hears_what_is_lost(tmp_path, monkeypatch, unwritable):
+    monkeypatch.setattr("tlab_core.cli.training.someone_is_there", lambda: True)
+    arguments = ("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "runs", "--name", "it")
+    result = call(*arguments, code=1, answer="")
+    assert "Saved is step 0; go on from there with: tlab resume it" in result.stderr
+
+
+def test_a_disk_that_refuses_on_the_way_is_said_once_and_so_is_its_end(tmp_path, monkeypatch):
+    create, writers, looks = RunStore.create, [], iter(range(1000))
+    full = RunError("no room")
+    full.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(RunStore, "create", lambda *run: writers.append(create(*run)) or writers[0])
-    monkeypatch.setattr(Progress, "show", lambda progress: setattr(writers[0], "problem", RunError("no room on the disk")))
-    monkeypatch.setattr("tlab_core.cli.training.SLICE", 0.005)
+    monkeypatch.setattr(Progress, "show", lambda _: setattr(writers[0], "problem", full if next(looks) < 3 else None))
+    monkeypatch.setattr("tlab_core.cli.training.SLICE", 0)
     result = call("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "runs", "--name", "it")
-    assert result.stderr.count("Warning: no room on the disk") == 1
+    said = result.stderr
+    assert said.count("Warning: it can't be saved: the disk is full. It goes on in memory, and saving is tried again") == 1
+    assert said.count("it can be saved again.") == 1
+    assert said.index("Warning") < said.index("can be saved again")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the limit of a file's size is another matter on Windows")
+def test_no_room_at_the_start_says_that_nothing_was_trained(tmp_path):
+    config = tiny_config(tmp_path)
+    with files_no_longer_than(0):
+        result = call("train", "--config", config, "--folder", tmp_path / "runs", code=1)
+    assert f"no run can be kept in {tmp_path / 'runs'}: the disk is full. Nothing was trained." in result.stderr
+    assert "Make room or mend it, or take another folder: --folder FOLDER." in result.stderr
+    assert ".new-" not in result.stderr
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 # ---- settings
@@ -141,7 +185,29 @@ def test_link_config_and_set_give_the_settings_of_the_page(tmp_path):
     assert chosen(to_query(turned), None, ["num_layers=6"]) == with_values(turned, {"architecture.num_layers": 6})
     path = tmp_path / "settings.yaml"
     path.write_text("architecture:\n  num_layers: 6\n")
-    assert chosen(None, path, ["t.seed=3"]) == with_values(Experiment(), {"architecture.num_layers": 6, "training.seed": 3})
+    assert chosen(None, path, ["t.seed=3"]) == with_values(plain, {"architecture.num_layers": 6, "training.seed": 3})
+
+
+def test_a_link_names_no_file_but_its_reader_can(tmp_path):
+    experiment = tiny_experiment(tmp_path)
+    link = to_query(experiment)
+    refused = " ".join(call("train", link, "--folder", tmp_path / "runs", code=2).stderr.split())
+    assert "which a link can't open" in refused
+    assert "A file is opened where you name it yourself: --set corpus=PATH." in refused
+    assert chosen(link, None, [f"corpus={experiment.corpus}"]) == experiment
+    assert chosen(to_query(default_experiment()), None, [f"corpus={experiment.corpus}"]).corpus == experiment.corpus
+
+
+def test_the_number_of_different_characters_is_the_texts_and_a_file_that_says_otherwise_hears_so(tmp_path, capsys):
+    path = tmp_path / "settings.yaml"
+    path.write_text("architecture:\n  vocab_size: 99\n")
+    chosen(None, path, [])
+    own = default_experiment().resolved().architecture.vocab_size
+    said = capsys.readouterr().err
+    assert f"vocab_size = 99 in {path} is passed over: the text decides it. It has {own} different" in said
+    path.write_text(f"architecture:\n  vocab_size: {own}\n")
+    chosen(None, path, [])
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -159,6 +225,11 @@ def test_link_config_and_set_give_the_settings_of_the_page(tmp_path):
     (["v=1", "--config", "wrong.yaml"], "from a link or from --config, not from both"),
     (["wrong.yaml"], "'wrong.yaml' is no link. Settings from a file: --config wrong.yaml"),
     (["v=2"], "newer version of the lab"),
+    (["file:///lab?a.num_layers=2&v=1"], "begins with 'file://', and the address of a lab's page begins with http:// or"),
+    (["http://example.org/lab"], "has no settings: they would stand behind a question mark. Nothing is fetched"),
+    (["a.vocab_size=9"], "which the text decides: leave it out"),
+    (["--set", "num_layers=100000000000000000000"], "num_layers = 100000000000000000000 is not allowed"),
+    (["x" * 5000], "xxx... is no link. One knob"),
     (["a.num_layer=2"], "Did you mean 'num_layers'?"),
     (["--steps", "0"], "Invalid value for '--steps'"),
     (["--step", "5"], "--steps"),
@@ -181,7 +252,7 @@ def test_a_folder_that_can_not_be_written_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     result = call("train", "--config", tiny_config(tmp_path), "--folder", tmp_path / "file" / "runs", code=1)
     assert result.stderr.count("Error:") == 1
-    assert "could not be written" in result.stderr
+    assert f"no run can be kept in {tmp_path / 'file' / 'runs'}: not a directory. Nothing was trained." in result.stderr
 
 
 # ---- writing

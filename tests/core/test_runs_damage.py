@@ -5,15 +5,20 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.core.saved_runs import same_history, tiny_experiment
+from tests.core.saved_runs import files_no_longer_than, same_history, tiny_experiment
 from tlab_core import LiveRun
 from tlab_core.runs import RunError, RunStore
+from tlab_core.runs.damage import lost_checkpoint
 from tlab_core.schema import GROUPS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +54,6 @@ def test_the_undamaged_run_reads(store):
 # ---- disks
 
 
-@contextlib.contextmanager
-def files_no_longer_than(size):
-    """Let the system refuse to write past `size` bytes of a file, as a quota does."""
-    resource = pytest.importorskip("resource")
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, usual[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
-
-
 def test_no_room_leaves_the_last_commit_and_the_run_alive_and_can_be_tried_again(tmp_path):
     run, store = LiveRun(tiny_experiment(tmp_path)), RunStore(tmp_path / "runs")
     writer = store.create(run, "it")
@@ -93,6 +86,34 @@ def test_a_full_disk_at_the_last_moment_of_a_commit(tmp_path):
     assert store.open("it").step == 10
     writer.close()
     assert [path.name for path in writer.folder.glob("checkpoint-*")] == [store.open("it").commit["checkpoint"]]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return what runs a command with a disk of 2 MB mounted at `tmp_path`/disk, in a namespace that ends with it."""
+    (tmp_path / "disk").mkdir()
+    mount = 'mount -t tmpfs -o size=2m tlab "$0" && exec "$@"'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(tmp_path / "disk")]
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no `unshare`, which mounts a small disk for one process alone")
+    if tried.returncode:
+        pytest.skip(f"this user may not mount a disk in a namespace of its own: {tried.stderr.strip()}")
+    return command
+
+
+def test_a_disk_that_is_really_full(small_disk, tmp_path):
+    scenario = [sys.executable, "-W", "error", "-m", "tests.core.full_disk", str(tmp_path / "disk"), str(tmp_path)]
+    done = subprocess.run([*small_disk, *scenario], cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert len(said) == 2 * 4
+    for name, messages in {"it": said[::2], "new": said[1::2]}.items():
+        for message in messages:
+            assert re.match(f"no room on the disk for the run '{name}' .*No space left on device", message)
+            assert "the run goes on in memory: make room, then save again." in message
+    assert not list((tmp_path / "disk").iterdir())  # it was there for the child alone
 
 
 def test_in_the_background_a_refusal_is_remembered_and_mended(tmp_path):
@@ -153,9 +174,11 @@ def test_a_read_only_folder_is_said_and_the_run_goes_on(tmp_path):
             for path in folders:
                 path.chmod(0o555)
             with nobody():
-                for act in (writer.commit, lambda: store.create(run, "new"), lambda: store.annotate("it", note="x")):
-                    with pytest.raises(RunError, match="is read-only here .*make it writable, then save again"):
+                for act in (writer.commit, lambda: store.create(run, "new")):
+                    with pytest.raises(RunError, match="is read-only here .* in memory: make it writable, then save again"):
                         act()
+                with pytest.raises(RunError, match="is read-only here .*Nothing was changed: make it writable, then try"):
+                    store.annotate("it", note="x")
                 assert store.open("it").step == 0
                 assert len(store.list()) == 1
             for path, mode in modes.items():
@@ -185,6 +208,16 @@ def checkpoint(run):
 def more_records(run, group, extra):
     records = json.loads((run / "commit.json").read_text())["records"]
     edit(run / "commit.json", records=records | {group: records[group] + extra})
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def leave_out(path, knob):
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.strip().startswith(f"{knob}:")))
 
 
 DAMAGES = {
@@ -224,7 +257,17 @@ DAMAGES = {
                                                           checkpoint(run) / "optimizer.safetensors"),
                                   "does not fit the settings: .* Set training.optimizer in settings.yaml back"),
     "state cut": (lambda run: cut_in_half(checkpoint(run) / "state.json"), "state.json is not JSON"),
-    "no checkpoint": (lambda run: shutil.rmtree(checkpoint(run)), "state.json can't be read: No such file"),
+    "no checkpoint": (lambda run: shutil.rmtree(checkpoint(run)), "model.safetensors can't be read: No such file"),
+    "no optimizer": (lambda run: (checkpoint(run) / "optimizer.safetensors").unlink(),
+                     "can't go on: .*optimizer.safetensors is missing or empty. The run can be looked at"),
+    "no state": (lambda run: (checkpoint(run) / "state.json").write_text(""), "state.json is missing or empty"),
+    "no samples": (lambda run: (run / "samples.jsonl").unlink(), "samples.jsonl can't be read: No such file"),
+    "settings emptied": (lambda run: (run / "settings.yaml").write_text(""),
+                         "settings.yaml lacks architecture.vocab_size, .* more: it was emptied, cut off, or edited"),
+    "settings without a line": (lambda run: leave_out(run / "settings.yaml", "learning_rate"),
+                                "settings.yaml lacks training.learning_rate: it was"),
+    "settings with another text's size": (lambda run: replace(run / "settings.yaml", "vocab_size: ", "vocab_size: 9"),
+                                          "architecture.vocab_size is 9.*the text decides it: set it back"),
     "chunk cut": (lambda run: cut_in_half(run / "history.zarr/train/loss/c.0"), "train/loss can't be read"),
     "chunk of noise": (lambda run: (run / "history.zarr/heads/entropy/c.0.0.0").write_bytes(b"\x00\xff" * 99),
                        "heads/entropy can't be read"),
@@ -248,6 +291,64 @@ def test_a_damaged_file_is_one_clear_error(store, name):
     assert re.search(said, str(caught.value)), caught.value
     assert [info.name for info in store.list()] == ["it"]  # the list stands it
     assert not store.list()[0].running  # and the lock was let go
+
+
+STILL_READ = {  # what the list notices without reading the file is marked
+    "meta cut": True, "no meta": True, "samples broken": False, "no samples": True, "commit with more samples": True,
+    "no optimizer": True, "optimizer cut": False, "no state": True, "state cut": False, "no settings": True,
+    "settings cut": True, "settings emptied": True, "settings without a line": True, "settings with a tag": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STILL_READ)
+def test_a_lost_side_file_leaves_weights_and_curves(store, original, name):
+    DAMAGES[name][0](store.folder / "it")
+    run, whole = store.open("it"), original.open("it")
+    assert (run.model().flat == whole.model().flat).all()
+    same_history(run, whole)
+    assert run.experiment == whole.experiment
+    if "cut" not in name or "settings" in name or "meta" in name:
+        assert len(run.remarks) == 1
+    (info,) = store.list()
+    assert (info.step, info.problem, bool(info.remarks)) == (30, None, STILL_READ[name])
+
+
+@pytest.mark.parametrize("name", [name for name in STILL_READ if not re.search("optimizer|state", name)])
+def test_what_is_kept_elsewhere_is_mended_and_the_run_goes_on(store, original, name):
+    assert store.mend("it") == []
+    DAMAGES[name][0](store.folder / "it")
+    assert len(store.mend("it")) == 1
+    assert (store.open("it").remarks, store.list()[0].remarks) == ([], ())
+    assert store.mend("it") == []
+    with store.resume("it").writer as writer:
+        assert writer.run.experiment == original.open("it").experiment
+        writer.run.sample("the", 3)
+    assert store.open("it").samples[-1].step == 30
+
+
+def test_mending_keeps_the_texts_before_the_broken_one(store):
+    with store.resume("it").writer as writer:
+        writer.run.sample("the", 3)
+    path = store.folder / "it" / "samples.jsonl"
+    first, second = path.read_bytes().splitlines(True)
+    path.write_bytes(first + second[:-5])
+    assert store.mend("it") == ["samples.jsonl keeps 1 of its lines."]
+    assert [sample.step for sample in store.open("it").samples] == [0]
+
+
+def test_what_can_not_be_mended_is_said(store):
+    DAMAGES["no optimizer"][0](store.folder / "it")
+    assert store.mend("it") == []
+    assert "can't go on; begin anew with its settings" in store.open("it").remarks[0]
+
+
+def test_a_run_that_is_written_meanwhile_is_not_called_damaged(store):
+    run = store.folder / "it"
+    commit = json.loads((run / "commit.json").read_text())
+    old = checkpoint(run)
+    shutil.move(old, run / "checkpoint-30-9")
+    edit(run / "commit.json", checkpoint="checkpoint-30-9")
+    assert lost_checkpoint(run, commit) == []
 
 
 def test_steps_behind_what_was_written_are_noticed_in_a_run_that_was_never_closed(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from tests.core.saved_runs import same_run, tiny_experiment
 from tlab_core import LiveRun
 from tlab_core.optimizers import OPTIMIZERS
+from tlab_core.run import Mark
 from tlab_core.runs import RunError, RunStore
 from tlab_core.schema import GROUPS
 
@@ -153,18 +154,59 @@ def test_settings_changed_on_the_way_samples_and_marks_come_back(tmp_path):
     assert [sample.step for sample in again.samples] == [10, 20]
 
 
-def test_what_was_edited_in_the_settings_file_holds_and_is_said(tmp_path):
+def edit(store, *changes):
+    """Replace lines of the settings file of the run "it", as a person does."""
+    path = store.folder / "it" / "settings.yaml"
+    text = path.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text)
+
+
+def test_what_was_edited_in_the_settings_file_holds_is_said_and_leaves_a_mark(tmp_path):
     store = RunStore(tmp_path / "runs")
     run = LiveRun(tiny_experiment(tmp_path))
     with store.create(run, "it"):
-        run.advance(steps=5)
-    path = store.folder / "it" / "settings.yaml"
-    path.write_text(path.read_text().replace("learning_rate: 0.01\n", "learning_rate: 2e-3  # slower\n"))
+        run.advance(steps=3)
+        run.adjust(grad_clip=None)
+        run.advance(steps=2)
+    edit(store, ("learning_rate: 0.01\n", "learning_rate: 2e-3  # slower\n"), ("schedule: cosine", "schedule: constant"),
+         ("activation_type: SwiGLU", "activation_type: GEGLU"))
     again, writer, differences = store.resume("it")
-    writer.close()
     assert again.trainer.training.learning_rate == 0.002
-    assert differences == ["training.learning_rate was 0.01 when the run was saved and is 0.002 in settings.yaml now."]
-    assert store.open("it").experiment.training.learning_rate == 0.002
+    edits = [("architecture.activation_type", "'SwiGLU'", "'GEGLU'"), ("training.learning_rate", 0.01, 0.002),
+             ("training.schedule", "'cosine'", "'constant'")]  # fmt: skip
+    assert sorted(differences) == [
+        f"{knob} was {old} when the run was saved and is {new} in settings.yaml now, from step 5 on."
+        for knob, old, new in edits
+    ]
+    assert store.open("it").marks == run.marks  # nothing counts before it is committed
+    again.adjust(grad_clip=2.0)
+    writer.close()
+    saved = store.open("it")
+    assert saved.experiment.training.learning_rate == 0.002
+    assert saved.marks == again.marks
+    assert saved.marks[0] == run.marks[0]
+    assert set(saved.marks[1:]) == {
+        Mark(5, "architecture.activation_type", "SwiGLU", "GEGLU"), Mark(5, "training.learning_rate", 0.01, 0.002),
+        Mark(5, "training.schedule", "cosine", "constant"), Mark(5, "training.grad_clip", None, 2.0),
+    }
+    third, writer, differences = store.resume("it")
+    writer.close()
+    assert (third.marks, differences) == (saved.marks, [])  # an edit is told once
+
+
+def test_an_edit_that_was_never_committed_is_told_again(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    with store.create(LiveRun(tiny_experiment(tmp_path)), "it"):
+        pass
+    edit(store, ("learning_rate: 0.01\n", "learning_rate: 0.002\n"))
+    for _ in range(2):
+        run, writer, differences = store.resume("it")
+        writer.close(save=False)
+        assert run.marks == [Mark(0, "training.learning_rate", 0.01, 0.002)]
+        assert len(differences) == 1
 
 
 def test_a_kill_between_a_commit_and_its_settings_file_is_no_edit(tmp_path):

@@ -4,8 +4,10 @@ import pytest
 import yaml
 
 from tlab_core import Architecture, Experiment, Training, default_experiment
+from tlab_core.knob_text import value_of
+from tlab_core.knobs import KnobError
 from tlab_core.runs import RunError
-from tlab_core.runs.settings_file import read_settings, settings_text
+from tlab_core.runs.settings_file import read_knobs, read_settings, settings_text
 
 
 def read(tmp_path, text):
@@ -46,10 +48,34 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path):
     assert "line 1: prompt = 5 is not allowed: it must be text" in refused(tmp_path, "prompt: 5\n")
 
 
-def test_what_is_left_out_takes_its_default(tmp_path):
-    assert read(tmp_path, "") == Experiment()
-    assert read(tmp_path, "# nothing\ntraining:\narchitecture:\n  NUM: 3\n".replace("NUM", "num_layers")) == Experiment(
-        architecture=Architecture(num_layers=3))
+def test_what_is_left_out_takes_what_the_lab_opens_with_or_what_it_is_laid_over(tmp_path):
+    first = default_experiment()
+    assert read(tmp_path, "") == first
+    assert read(tmp_path, "# nothing\ntraining:\narchitecture:\n  num_layers: 3\n") == first.replace(
+        architecture=first.architecture.replace(num_layers=3))
+    base = Experiment(architecture=Architecture(num_layers=7))
+    found, given = read_knobs(tmp_path / "settings.yaml", base)
+    assert (found.architecture, given) == (base.architecture.replace(num_layers=3), ["architecture.num_layers"])
+    assert base.architecture.num_layers == 7
+    assert "a knob that is left out takes\n# what the lab opens with" in settings_text(base)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("yes", True), ("on", True), ("True", True), ("no", False), ("OFF", False)])
+def test_a_switch_takes_the_words_of_yaml_1_1_and_a_text_keeps_them(tmp_path, word, meant):
+    assert read(tmp_path, f"architecture:\n  use_bias: {word}\n").architecture.use_bias is meant
+    if word != "True":
+        assert read(tmp_path, f"prompt: {word}\n").prompt == word
+    assert f"use_bias = '{word}' is not allowed" in refused(tmp_path, f'architecture:\n  use_bias: "{word}"\n')
+
+
+def test_a_number_too_large_is_said_as_it_was_written(tmp_path):
+    digits = "1" + "0" * 20
+    assert f"seed = {digits} is not allowed" in refused(tmp_path, f"architecture:\n  seed: {digits}\n")
+    with pytest.raises(KnobError, match=f"num_layers = {digits} is not allowed"):
+        value_of("architecture.num_layers", digits)
+
+
+def test_a_choice_is_read_without_regard_to_capitals(tmp_path):
     assert read(tmp_path, "architecture:\n  norm_type: none\n  residual_type: post-ln\n").architecture.norm_type == "None"
 
 

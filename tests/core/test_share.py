@@ -80,7 +80,7 @@ def test_a_whole_address_a_query_and_full_names_are_read_and_the_page_keeps_its_
     assert from_query(link) == with_values(default_experiment(), {"architecture.num_layers": 8})
 
 
-@pytest.mark.parametrize("link", ["", "?", "http://localhost:5006/lab", "http://localhost:5006/lab#here", "v=1"])
+@pytest.mark.parametrize("link", ["", "?", "http://localhost:5006/lab?", "http://colleague:5006/lab?#here", "v=1"])
 def test_an_address_without_settings_is_the_first_experiment(link):
     assert from_query(link) == default_experiment()
 
@@ -122,6 +122,12 @@ def test_an_address_without_settings_is_the_first_experiment(link):
     ("v=", "should be a number"),
     ("v=1&v=1", "names 'v' twice"),
     ("corpus=storys", "Did you mean 'stories'"),
+    ("a.vocab_size=9", "which the text decides: leave it out"),
+    ("a.num_layers=100000000000000000000", "num_layers = 100000000000000000000 is not allowed"),
+    ("file:///home/lab.html?a.num_layers=2", "begins with 'file://', and the address of a lab's page begins with http://"),
+    ("javascript://x?a.num_layers=2", "begins with 'javascript://'"),
+    ("http://localhost:5006/lab", "has no settings: they would stand behind a question mark. Nothing is fetched"),
+    ("https://example.org/" + "x" * 5000, "xxx... has no settings"),
     ("corpus=/etc/passwd", "which a link can't open"),
     ("corpus=../../etc/passwd", "which a link can't open"),
     ("corpus=~/.ssh/id_rsa", "which a link can't open"),
@@ -149,6 +155,14 @@ def test_a_link_opens_a_file_only_for_its_owner(tmp_path):
         from_query(query)
     assert STORY_START not in str(refused.value)
     assert from_query(query, files=True) == experiment
+    assert from_query(query, text=experiment.corpus) == experiment
+    with pytest.raises(ShareError, match=r"A file is opened where you name it yourself: --set corpus=PATH"):
+        from_query(query, limits=False)
+
+
+def test_whoever_types_a_link_is_not_held_to_what_a_server_bears():
+    link = "t.batch_size=4096&t.gradient_accumulation_steps=1024&v=1"
+    assert from_query(link, limits=False).training.batch_size == 4096
 
 
 STORY_START = "the cat sat"

@@ -299,3 +299,13 @@ def test_knobs_turned_live_that_do_not_go_together_are_refused_and_nothing_is_lo
 def test_what_is_no_model_or_no_settings_is_refused(given, message):
     with pytest.raises(TypeError, match=message):
         Trainer(*given)
+
+
+def test_a_step_can_be_looked_into_where_statistics_are_not_due_and_nothing_else_changes():
+    trainer, plain = trainer_of(statistics_every=100), trainer_of(statistics_every=100)
+    losses = [[record.loss for record in one.run(steps=3, look=look)] for one, look in ((trainer, True), (plain, False))]
+    assert losses[0] == losses[1]
+    assert np.array_equal(trainer.model.flat, plain.model.flat)
+    assert list(trainer.history["residual"]["step"].values) == [0, 1, 2, 3]
+    assert list(plain.history["residual"]["step"].values) == [0]
+    assert np.isfinite(trainer.history["parameters"]["gradient_rms"].values[1:]).all()

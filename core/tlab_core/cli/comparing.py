@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from tlab_core.cli.options import folder_option, json_option
-from tlab_core.cli.words import duration, echo_json, echo_table, loss_of
+from tlab_core.cli.options import folder_option, json_option, opened
+from tlab_core.cli.words import UNDER_LOSSES, duration, echo_json, echo_table, loss_of, printable, validation_of
 from tlab_core.compare import Comparison, SeedGroup, by_seed, compare_groups, settings_table, summary
 from tlab_core.knob_text import text_of
 from tlab_core.run import Run
@@ -33,7 +33,7 @@ def compare(names: tuple[str, ...], groups: bool, folder: Path, as_json: bool) -
     if len(names) < 2:
         raise click.UsageError("give the names of at least two runs.")
     store = RunStore(folder)
-    found = {name: store.open(name) for name in names}
+    found = {name: opened(store, name) for name in names}
     seeds = by_seed(found) if groups else []
     verdicts = [compare_groups(seeds[0].runs, other.runs, (seeds[0].label, other.label)) for other in seeds[1:]]
     if as_json:
@@ -46,14 +46,17 @@ def compare(names: tuple[str, ...], groups: bool, folder: Path, as_json: bool) -
 
 
 def echo_losses(found: Mapping[str, Run]) -> None:
-    """Print where each run stands."""
+    """Print where each run stands, and which ones have learned nothing yet."""
     rows = [
         (run.name, f"{run.steps:,}", f"{run.tokens:,}", duration(run.seconds), loss_of(run.train_final),
-         loss_of(run.train_best), loss_of(run.validation_final), loss_of(run.validation_best),
+         loss_of(run.train_best), validation_of(run), loss_of(run.validation_best),
          "-" if run.validation_best_step is None else f"{run.validation_best_step:,}")
         for run in summary(found)
     ]  # fmt: skip
     echo_table(("run", *LOSSES), rows, right=LOSSES)
+    click.echo(UNDER_LOSSES)
+    for name in (name for name, run in found.items() if run.step == 0):
+        click.echo(f"{printable(name)} is at step 0: nothing was learned yet.")
 
 
 def echo_settings(found: Mapping[str, Run]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from tlab_core.cli.options import Refused, folder_option
+from tlab_core.cli.options import Refused, folder_option, opened
 from tlab_core.registry import did_you_mean
 from tlab_core.runs import RunStore, SavedRun
 from tlab_core.runs.files import write_whole
@@ -85,7 +85,8 @@ KINDS: dict[str, Callable[[SavedRun, Path, str | None], None]] = {
 @click.argument("name")
 @click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="The file to write; its ending says what: .yaml settings, .py a script that makes the run again, "
-                   ".safetensors weights, .csv curves, .nc the whole history as netCDF.")
+                   ".safetensors weights, .csv curves, .nc the whole history as netCDF, "
+                   "which needs one more package: python -m pip install netCDF4.")
 @click.option("--group", metavar="GROUP", help=f"What a .csv holds: one of {', '.join(GROUPS)}.  [default: {CURVES}]")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @folder_option
@@ -98,7 +99,7 @@ def export(name: str, path: Path, group: str | None, force: bool, folder: Path) 
     if group is not None and (kind != ".csv" or group not in GROUPS):
         raise click.UsageError(f"--group {group} is not there: a .csv takes one of {', '.join(GROUPS)}."
                                f"{did_you_mean(group, GROUPS)}")
-    saved = RunStore(folder).open(name)
+    saved = opened(RunStore(folder), name)
     if path.exists() and not force:
         raise Refused(f"{path} is there already. Take another name, or --force to write over it.")
     KINDS[kind](saved, path, group)

@@ -1,4 +1,4 @@
-"""`tlab runs`: list, show, rename, delete and restore runs."""
+"""`tlab runs`: list, show, rename, delete, restore and mend runs."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,10 +6,20 @@ from typing import Any
 
 import click
 
-from tlab_core.cli.options import DECIDED_BY_TEXT, again, folder_option, json_option
-from tlab_core.cli.words import duration, echo_json, echo_table, loss_of, printable
+from tlab_core.cli.options import DECIDED_BY_TEXT, again, folder_option, json_option, opened
+from tlab_core.cli.words import (
+    AVERAGED,
+    UNDER_LOSSES,
+    duration,
+    echo_json,
+    echo_table,
+    loss_of,
+    printable,
+    validation_of,
+)
 from tlab_core.compare import summary
-from tlab_core.experiment import default_experiment
+from tlab_core.corpora import corpus_title
+from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knob_text import flat, text_of
 from tlab_core.registry import did_you_mean
 from tlab_core.runs import RunError, RunInfo, RunStore, SavedRun
@@ -20,7 +30,7 @@ COLUMNS = ("name", "step", "loss", "text", "layers", "width", "saved", "state", 
 
 @click.group()
 def runs() -> None:
-    """List, show, rename, delete and restore runs."""
+    """List, show, rename, delete, restore and mend runs."""
 
 
 @runs.command("list")
@@ -42,6 +52,9 @@ def list_runs(deleted: bool, folder: Path, as_json: bool) -> None:
         echo_json([asdict(info) for info in found])
     elif found:
         echo_table(COLUMNS, map(row, found), right=("step", "loss", "layers", "width"))
+        click.echo(UNDER_LOSSES)
+        if any(info.remarks for info in found):
+            click.echo("damaged: `tlab runs show NAME` says what is lost")
     else:
         click.echo(f"There are no runs in {printable(str(store.folder))}. Make one with: tlab train")
 
@@ -53,9 +66,12 @@ def row(info: RunInfo) -> tuple[str, ...]:
     architecture: Any = info.settings.get("architecture", {})
     layers, width = ((architecture.get(knob, "") if isinstance(architecture, dict) else "")
                      for knob in ("num_layers", "hidden_dim"))  # fmt: skip
-    state = "running" if info.running else "diverged" if info.divergence else ""
-    return (info.name, f"{info.step:,}", loss_of(info.loss), Path(str(info.settings.get("corpus", ""))).name, str(layers),
-            str(width), info.written[:16].replace("T", " "), state, ", ".join(info.tags), info.note)
+    states = {"running": info.running, "diverged": info.divergence, "damaged": info.remarks}
+    state = ", ".join(word for word, so in states.items() if so)
+    text = corpus_title(str(info.settings.get("corpus", "")))
+    when = info.written[:16].replace("T", " ")
+    return (info.name, f"{info.step:,}", loss_of(info.loss), text, str(layers), str(width), when, state,
+            ", ".join(info.tags), info.note)
 
 
 @runs.command()
@@ -65,15 +81,15 @@ def row(info: RunInfo) -> tuple[str, ...]:
 @json_option
 def show(name: str, link: bool, folder: Path, as_json: bool) -> None:
     """Show one run: how far it came, its settings, and what it wrote last."""
-    saved = RunStore(folder).open(name)
+    saved = opened(RunStore(folder), name)
     if link:
-        click.echo(to_query(saved.experiment))
+        click.echo(to_query(portable(saved.experiment)))
     elif as_json:
         kept = {key: saved.meta[key] for key in ("created", "tags", "note", "baselines")}
         echo_json(asdict(summary([saved])[0]) | kept | {
             "folder": str(saved.folder), "saved": saved.commit["written"], "settings": saved.experiment.to_dict(),
             "samples": [asdict(sample) for sample in saved.samples], "marks": [asdict(mark) for mark in saved.marks],
-            "environment": saved.commit["environment"],
+            "environment": saved.commit["environment"], "remarks": saved.remarks,
         })  # fmt: skip
     else:
         describe(saved)
@@ -89,8 +105,8 @@ def describe(saved: SavedRun) -> None:
         "begun": saved.meta["created"],
         "saved": saved.commit["written"],
         "step": f"{found.steps:,} of {saved.experiment.training.steps:,}, {found.tokens:,} tokens, {spent}",
-        "loss": f"{loss_of(found.train_final)}, best {loss_of(found.train_best)}",
-        "validation": f"{loss_of(found.validation_final)}, best {loss_of(found.validation_best)}{where}",
+        "loss": f"{loss_of(found.train_final)} ({AVERAGED}), best {loss_of(found.train_best)}",
+        "validation": f"{validation_of(found)}, best {loss_of(found.validation_best)}{where}",
         "tags": ", ".join(saved.meta["tags"]),
         "note": saved.meta["note"],
         "diverged": found.divergence or "",
@@ -100,7 +116,7 @@ def describe(saved: SavedRun) -> None:
         if line:
             click.echo(f"  {title:<12}{printable(line)}")
     default = flat(default_experiment())
-    unlike = {knob: value for knob, value in flat(saved.experiment).items()
+    unlike = {knob: value for knob, value in flat(portable(saved.experiment)).items()
               if value != default[knob] and knob not in (DECIDED_BY_TEXT, "prompt")}  # fmt: skip
     click.secho("Settings, where they are not what the lab opens with", bold=True)
     for knob, value in unlike.items():
@@ -109,6 +125,31 @@ def describe(saved: SavedRun) -> None:
         last = saved.samples[-1]
         click.secho(f"What it wrote at step {last.step:,}", bold=True)
         click.echo(printable(last.prompt + last.text))
+
+
+def portable(experiment: Experiment) -> Experiment:
+    """Return a copy in which each machine cuts a batch as suits it: a saved run holds the number that it came to."""
+    shards = default_experiment().training.shards
+    return experiment.replace(training=experiment.training.replace(shards=shards))
+
+
+@runs.command("mend")
+@click.argument("name")
+@folder_option
+def mend_run(name: str, folder: Path) -> None:
+    """Mend a damaged run: write anew what is kept elsewhere too, and let go of what isn't.
+
+    That is its settings.yaml, its tags and note, what it wrote and which settings were changed on the way.
+    """
+    store = RunStore(folder)
+    done = store.mend(name)
+    for sentence in done:
+        click.echo(printable(sentence))
+    still = store.open(name).remarks
+    for remark in still:
+        click.echo(f"Note: {printable(remark)}", err=True)
+    if not done and not still:
+        click.echo(f"{name} is whole.")
 
 
 @runs.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlab_core.cli.options import Refused, folder_option
+from tlab_core.cli.options import Refused, folder_option, opened
 from tlab_core.runs import RunStore
 from tlab_core.runs.files import read_bytes
 
@@ -36,7 +36,7 @@ def snapshot(names: tuple[str, ...], path: Path, title: str, notes: Path | None,
     if find_spec("tlab_dash") is None or find_spec("panel") is None:
         raise click.ClickException("the dashboard is not installed: python -m pip install transformer-intuition-lab")
     store = RunStore(folder)
-    runs = {name: store.open(name) for name in dict.fromkeys(names)}
+    runs = {name: opened(store, name) for name in dict.fromkeys(names)}
     if path.exists() and not force:
         raise Refused(f"{path} is there already. Take another name, or --force to write over it.")
     words = written(notes) if notes is not None else kept_notes({name: run.meta["note"] for name, run in runs.items()})

@@ -12,10 +12,11 @@ import click
 from tlab_core.cli.knobs import knob_lines
 from tlab_core.cli.options import Refused, again, chosen, folder_option, json_option, settings_options
 from tlab_core.cli.progress import Progress
-from tlab_core.cli.words import duration, echo_json, loss_of, printable
+from tlab_core.cli.words import AVERAGED, duration, echo_json, loss_of, printable, validation_of
 from tlab_core.compare import summary
 from tlab_core.run import LiveRun
 from tlab_core.runs import RunError, RunStore, RunWriter
+from tlab_core.runs.files import READ_ONLY, reason
 from tlab_core.runs.saved import read_commit
 
 SLICE = 0.25  # seconds between two looks at the progress, and until Ctrl-C is heard
@@ -68,14 +69,15 @@ def train(link: str | None, config: Path | None, assignments: tuple[str, ...], n
     """Train a transformer, and keep the run in a folder.
 
     Without settings it trains what the lab opens with. LINK is the address of a lab's page, or the part behind its
-    question mark: the same settings as there. Ctrl-C saves, and `tlab resume` goes on from there to the same bit.
+    question mark: the same settings as there; nothing is fetched. Ctrl-C saves, and `tlab resume` goes on from there to the
+    same bit.
     """
     experiment, store = chosen(link, config, assignments), RunStore(folder)
     if name is not None:
         store.check_free(name)
     run = LiveRun(experiment)
     try:
-        writer = store.create(run, name)
+        writer = begin(store, run, name)
         click.echo(f"Training {writer.name} (in {printable(str(store.folder))}). Ctrl-C stops and saves.", err=True)
         drive(run, writer, steps, folder, as_json)
     finally:
@@ -111,43 +113,105 @@ def resume(name: str, steps: int | None, folder: Path, as_json: bool) -> None:
         run.trainer.close()
 
 
+def begin(store: RunStore, run: LiveRun, name: str | None) -> RunWriter:
+    """Return the writer of a new run's folder; where the disk refuses it, say so before anything is trained."""
+    try:
+        return store.create(run, name)
+    except RunError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        mend = "Make it writable" if error.__cause__.errno in READ_ONLY else "Make room or mend it"
+        where = printable(str(store.folder))
+        raise click.ClickException(f"no run can be kept in {where}: {why(error)}. Nothing was trained. {mend}, or take "
+                                   "another folder: --folder FOLDER.") from error
+
+
 def drive(run: LiveRun, writer: RunWriter, steps: int | None, folder: Path, as_json: bool) -> None:
     """Train a run to its end, save it, say what came of it, and end the command with its exit code."""
     until = run.experiment.training.steps if steps is None else run.step + steps
     with Stop() as stop:
         with Progress(run, until) as progress:
-            told = None
+            told = False
             while run.step < until and run.divergence is None and not stop.signal:
                 run.advance(seconds=SLICE, until=until)
                 progress.show()
-                if writer.problem is not None and str(writer.problem) != told:
-                    told = str(writer.problem)
-                    progress.say(f"Warning: {told}")
+                if (writer.problem is not None) != told:
+                    told = not told
+                    progress.say(trouble(writer) if told else f"{writer.name} can be saved again.")
         if stop.signal:
             click.echo("Saving. Ctrl-C once more gives up what is not saved yet.", err=True)
         sample = ""
         if run.step >= until and run.divergence is None:
+            run.trainer.validate()
             sample = run.sample(run.experiment.prompt, SAMPLE).text
-        save(run, writer, folder)
+        writer, folder = save(run, writer, folder)
     ending = "diverged" if run.divergence else "interrupted" if stop.signal else "done"
     say_ending(run, writer, ending, sample, folder, as_json)
     click.get_current_context().exit(128 + stop.signal if ending == "interrupted" else ENDINGS[ending])
 
 
-def save(run: LiveRun, writer: RunWriter, folder: Path) -> None:
-    """Commit for the last time. Where the disk refuses and someone is there, let them make room and try again."""
+def trouble(writer: RunWriter) -> str:
+    """Return what is said when a run can't be saved while it trains."""
+    return (f"Warning: {writer.name} can't be saved: {why(writer.problem)}. It goes on in memory, and saving is tried "
+            f"again every {writer.every:.0f} seconds or so. Saved is step {saved_step(writer):,}.")
+
+
+def save(run: LiveRun, writer: RunWriter, folder: Path) -> tuple[RunWriter, Path]:
+    """Commit for the last time, and return what did and into which folder of runs.
+
+    Where the disk refuses and someone is there, they can make room, or name another folder for the run as it is in memory.
+    """
     while True:
         try:
-            return writer.close()
+            writer.close()
+            return writer, folder
         except RunError as error:
-            why = printable(str(error.__cause__ or error))
-            failed = f"step {run.step:,} of {writer.name} could not be saved ({why})."
-            if someone_is_there() and click.confirm(f"{failed} Make room or mend it. Try again?", default=True, err=True):
-                continue
-            saved = read_commit(writer.folder)["step"]
-            writer.close(save=False)
-            raise click.ClickException(f"{failed} Saved is step {saved:,}; go on from there with: "
-                                       f"{again('resume', writer.name, folder)}") from error
+            failed = f"step {run.step:,} of {writer.name} could not be saved: {why(error)}."
+            try:
+                answer = asked(failed) if someone_is_there() else None
+            except click.Abort:
+                answer = None
+            if answer is None:
+                give_up(run, writer, folder, failed)
+        if answer:
+            writer, folder = save_elsewhere(run, writer, folder, Path(answer).expanduser())
+
+
+def asked(failed: str) -> str:
+    """Return the folder that someone wants the run to be saved to; nothing for the same one again."""
+    question = f"{failed}\nPress Enter to try again, or type another folder to save to"
+    return click.prompt(question, default="", show_default=False, err=True).strip()
+
+
+def save_elsewhere(run: LiveRun, writer: RunWriter, folder: Path, other: Path) -> tuple[RunWriter, Path]:
+    """Begin to write a run into another folder of runs, with all that memory holds; if that can't be, say why and stay."""
+    try:
+        new = RunStore(other).create(run, writer.name)
+    except RunError as error:
+        click.echo(f"That can't be: {why(error)}", err=True)
+        return writer, folder
+    click.echo(f"{writer.folder} keeps what was saved until step {saved_step(writer):,}.", err=True)
+    writer.close(save=False)
+    return new, other
+
+
+def give_up(run: LiveRun, writer: RunWriter, folder: Path, failed: str) -> None:
+    """Let go of what could not be saved, and end the command with what is lost and from where the run can go on."""
+    saved = saved_step(writer)
+    writer.close(save=False)
+    lost = f" What it learned since step {saved:,} is lost." if run.step > saved else ""
+    raise click.ClickException(f"{failed}{lost} Saved is step {saved:,}; go on from there with: "
+                               f"{again('resume', writer.name, folder)}")
+
+
+def saved_step(writer: RunWriter) -> int:
+    """Return the step that the last commit in a run's folder is of."""
+    return read_commit(writer.folder)["step"]
+
+
+def why(error: RunError) -> str:
+    """Return in words why a run could not be written."""
+    return printable(reason(error.__cause__ or error)).rstrip(".")
 
 
 def someone_is_there() -> bool:
@@ -161,7 +225,7 @@ def say_ending(run: LiveRun, writer: RunWriter, ending: str, sample: str, folder
     if as_json:
         echo_json(asdict(found) | {"folder": str(writer.folder), "ending": ending, "sample": sample})
         return
-    losses = f"loss {loss_of(found.train_final)}, validation {loss_of(found.validation_final)}"
+    losses = f"loss {loss_of(found.train_final)} ({AVERAGED}), validation {validation_of(found)}"
     click.echo(f"{writer.name}: step {run.step:,}, {losses}, {duration(found.seconds)} of training.")
     if sample:
         click.echo(f"\n{printable(run.experiment.prompt)}{printable(sample)}\n")

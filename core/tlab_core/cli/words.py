@@ -10,7 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tlab_core.compare import Summary
+from tlab_core.run import WINDOW
+
 BARS = "▁▂▃▄▅▆▇█"
+AVERAGED = f"mean of the last {WINDOW} steps"
+UNDER_LOSSES = f"loss: {AVERAGED}, in nats a character"
 
 
 def duration(seconds: float) -> str:
@@ -28,6 +33,12 @@ def duration(seconds: float) -> str:
 def loss_of(loss: float | None) -> str:
     """Return a loss with three digits, or a dash where there is none."""
     return "-" if loss is None else f"{loss:.3f}"
+
+
+def validation_of(found: Summary) -> str:
+    """Return a run's validation loss, with its step where the run has gone on since."""
+    past = found.validation_step is not None and found.validation_step != found.steps
+    return loss_of(found.validation_final) + (f" (at step {found.validation_step:,})" if past else "")
 
 
 def sparkline(values: np.ndarray, width: int) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tlab_core.cli.options import folder_option, json_option
+from tlab_core.cli.options import folder_option, json_option, opened
 from tlab_core.cli.words import echo_json, printable
 from tlab_core.generation import stream
 from tlab_core.runs import RunStore
@@ -25,7 +25,7 @@ from tlab_core.runs import RunStore
 def generate(name: str, prompt: str | None, length: int, temperature: float, top_k: int | None, top_p: float | None,
              seed: int, folder: Path, as_json: bool) -> None:
     """Write a text with the model of a run, as it was saved last."""
-    saved = RunStore(folder).open(name)
+    saved = opened(RunStore(folder), name)
     prompt = saved.experiment.prompt if prompt is None else prompt
     read, model = saved.tokenizer.encode(prompt), saved.model()
     tokens = stream(model, read, len(read) + length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)

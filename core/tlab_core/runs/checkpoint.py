@@ -62,16 +62,17 @@ class Checkpoint:
         remembered = state_of(trainer.optimizer)
         _check_fit(self.parameters, trainer.model.parameters, folder / MODEL, "architecture")
         _check_fit(self.optimizer, remembered, folder / OPTIMIZER, "training.optimizer")
-        self.fill(trainer.model, folder)
+        fill(trainer.model, self.parameters, folder / MODEL)
         for name, values in self.optimizer.items():
             remembered[name][...] = values
         trainer.restore(self.step, self.tokens, self.seconds, self.divergence)
 
-    def fill(self, model: Any, folder: Path) -> None:
-        """Give a model the saved parameters; RunError, before anything is changed, if they don't fit."""
-        _check_fit(self.parameters, model.parameters, folder / MODEL, "architecture")
-        for name, values in self.parameters.items():
-            model.parameters[name][...] = values
+
+def fill(model: Any, parameters: dict[str, np.ndarray], path: Path) -> None:
+    """Give a model the parameters out of a file; RunError, before anything is changed, if they don't fit."""
+    _check_fit(parameters, model.parameters, path, "architecture")
+    for name, values in parameters.items():
+        model.parameters[name][...] = values
 
 
 def divergence_of(content: dict[str, Any], path: Path) -> Divergence | None:

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, names that stay inside their folder, and a lock that dies with its holder."""
 
+import errno
 import json
 import os
 import re
@@ -21,8 +22,26 @@ LONGEST_NAME = 80  # characters: at most 240 bytes of UTF-8 for letters, within 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
+UNFINISHED = ".new-"  # begins the names of folders that are being made
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 class RunError(ValueError):
     """A run folder that can't be written, read or found; the message says which, why and what to do."""
+
+
+def reason(error: BaseException) -> str:
+    """Return why something could not be written, without a number that only a system knows.
+
+    >>> reason(OSError(errno.ENOSPC, "No space left on device")), reason(OSError(errno.EIO, "Input/output error"))
+    ('the disk is full', 'input/output error')
+    """
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error) or type(error).__name__
+    words = error.strerror or errno.errorcode.get(error.errno, "unknown error")
+    return "the disk is full" if error.errno in FULL else "it is read-only" if error.errno in READ_ONLY else (
+        words[0].lower() + words[1:])
 
 
 # ---- names

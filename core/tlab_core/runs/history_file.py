@@ -88,6 +88,11 @@ class HistoryFile:
         sync_folder(*store.changed)
         return cls(path, dict.fromkeys(GROUPS, 0))
 
+    def move(self, path: Path) -> None:
+        """Go on in another place, to which the folder has been moved; nothing is read anew."""
+        self._store.changed = {path / folder.relative_to(self.path) for folder in self._store.changed}
+        self.path = self._store.root = path  # where every array looks at each access
+
     def append(self, group: str, columns: Mapping[str, np.ndarray]) -> None:
         """Write records behind those that count; they count once `settle` says so.
 

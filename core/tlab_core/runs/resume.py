@@ -6,16 +6,18 @@ import numpy as np
 
 from tlab_core.batches import DataError
 from tlab_core.experiment import Experiment
-from tlab_core.run import LiveRun
+from tlab_core.run import LiveRun, Mark
+from tlab_core.runs.damage import edited_settings
 from tlab_core.runs.files import RunError
 from tlab_core.runs.saved import SavedRun, experiment_of
-from tlab_core.runs.settings_file import read_settings
 from tlab_core.runs.writer import COMMIT, SETTINGS
 from tlab_core.schema import GROUPS
 
 
-def going_on(saved: SavedRun) -> tuple[LiveRun, list[str]]:
-    """Return the live run, and what was edited in its settings file since it was saved, a sentence each."""
+def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
+    """Return the live run, and a mark for each knob that was edited in its settings file since it was saved."""
+    if saved.remarks:
+        raise RunError(f"the run {saved.name!r} can't go on: {' '.join(saved.remarks)}")
     folder = saved.folder / saved.commit["checkpoint"]
     experiment, edited = settings_in_force(saved)
     checkpoint = saved.checkpoint()
@@ -54,15 +56,28 @@ def restore_history(saved: SavedRun, run: LiveRun) -> None:
         run.recorder.restore(group, total, read)
 
 
-def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[str]]:
-    """Return the experiment to go on with: the saved one, or what a person has made of it in the settings file."""
-    written = read_settings(saved.folder / SETTINGS)
+def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[Mark]]:
+    """Return the experiment to go on with: the saved one, or what a person has made of it in the settings file, and a mark
+    for each knob that this changes from the saved step on."""
+    written = edited_settings(saved.folder, saved.experiment)
+    if written.architecture.vocab_size != saved.experiment.architecture.vocab_size:
+        raise RunError(f"in {saved.folder / SETTINGS}, architecture.vocab_size is {written.architecture.vocab_size}, but "
+                       f"the text decides it: set it back to {saved.experiment.architecture.vocab_size}.")
     found, before, torn = written.to_dict(), saved.experiment.to_dict(), saved.commit["settings_file"]
     # A process that was killed right after a commit has left the settings file of the commit before.
     if found == before or (torn and found == experiment_of(torn, saved.folder / COMMIT).to_dict()):
         return saved.experiment, []
-    return written, [f"{knob} was {old!r} when the run was saved and is {new!r} in {SETTINGS} now."
-                     for knob, old, new in changes(before, found)]  # fmt: skip
+    return written, [Mark(saved.step, knob, old, new) for knob, old, new in changes(before, found)]
+
+
+def edit_in_words(mark: Mark) -> str:
+    """Return what was edited, as a sentence.
+
+    >>> edit_in_words(Mark(200, "training.schedule", "cosine", "constant"))
+    "training.schedule was 'cosine' when the run was saved and is 'constant' in settings.yaml now, from step 200 on."
+    """
+    return (f"{mark.knob} was {mark.before!r} when the run was saved and is {mark.after!r} in {SETTINGS} now, from step "
+            f"{mark.step:,} on.")
 
 
 def changes(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -1,6 +1,6 @@
 """A run read from its folder. To a view it looks like a live one, but what isn't looked at stays on the disk."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,16 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from tlab_core.corpora import Corpus
 from tlab_core.experiment import Experiment
 from tlab_core.history import HistoryError
 from tlab_core.registry import did_you_mean
 from tlab_core.run import Mark, Run, Sample
-from tlab_core.runs.checkpoint import FOLDER, Checkpoint, divergence_of
+from tlab_core.runs.checkpoint import FOLDER, MODEL, Checkpoint, divergence_of, fill, tensors
+from tlab_core.runs.damage import LOST, edited_settings, lost_checkpoint, settings_lost
 from tlab_core.runs.files import RunError, count, field, read_json, read_lines
 from tlab_core.runs.history_file import STEP, StoredArray, guarded, opened
+from tlab_core.runs.own_text import get_text
 from tlab_core.runs.writer import COMMIT, HISTORY, MARKS, META, SAMPLES, SCHEMA, TOKENIZER
 from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION
 from tlab_core.tokenizers import CharacterTokenizer, TokenizerFileError
@@ -26,21 +29,26 @@ from tlab_core.transformer import Transformer
 class SavedRun(Run):
     """What the last commit in a run's folder says; opening it once more shows what was committed since.
 
-    Raises RunError for a folder that is no run or that is damaged; damage in a part of the history that has not been read
-    yet is raised when it is.
+    Raises RunError for a folder that is no run, or damaged so that weights or curves can't be had; damage in a part of the
+    history that has not been read yet is raised when it is. `remarks` say, a few sentences each, what else is lost.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.commit = read_commit(folder)
-        self.meta = read_meta(folder)
+        self.remarks = lost_checkpoint(folder, self.commit)
         recorder = SavedHistory(folder / HISTORY, self.commit["records"])
+        self.meta = self._or_lost(META, lambda: read_meta(folder), lambda: lost_meta(recorder))
         super().__init__(experiment_of(self.commit["settings"], folder / COMMIT), read_tokenizer(folder), recorder,
                          self.meta["probe_tokens"], self.meta["baselines"])
-        self.samples = _read_all(Sample, {"step": int, "prompt": str, "text": str}, folder / SAMPLES, self.commit[SAMPLES])
-        numbers = {"before": int | float | None, "after": int | float | None}
-        self.marks = _read_all(Mark, {"step": int, "knob": str, **numbers}, folder / MARKS, self.commit[MARKS])
+        self._text = self._own_text()
+        self.samples = self._or_lost(SAMPLES, lambda: read_samples(folder, self.commit[SAMPLES]), list)
+        self.marks = self._or_lost(MARKS, lambda: read_marks(folder, self.commit[MARKS]), list)
         self.divergence = divergence_of(self.commit, folder / COMMIT)
+        try:
+            edited_settings(folder, self.experiment)
+        except RunError as error:
+            self.remarks.append(settings_lost(error))
 
     @property
     def name(self) -> str:
@@ -58,9 +66,25 @@ class SavedRun(Run):
 
     def model(self) -> Transformer:
         """Return the saved model, to write with or to look into."""
-        model = Transformer(self.experiment.architecture)
-        self.checkpoint().fill(model, self.folder / self.commit["checkpoint"])
+        model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
+        fill(model, tensors(path), path)
         return model
+
+    def _own_text(self) -> Corpus | None:
+        """Bring a text of one's own out of the folder, so that the run can go on here and its settings be trained anew."""
+        try:
+            return get_text(self.folder, self.experiment.corpus, self.meta)
+        except RunError as error:
+            self.remarks.append(str(error))
+            return None
+
+    def _or_lost(self, name: str, read: Callable[[], Any], instead: Callable[[], Any]) -> Any:
+        """Return what is read of a side file, or what stands for it when it is lost."""
+        try:
+            return read()
+        except RunError as error:
+            self.remarks.append(f"{error} {LOST[name]}")
+            return instead()
 
 
 class SavedHistory:
@@ -185,6 +209,23 @@ def read_meta(folder: Path) -> dict[str, Any]:
         if not all(isinstance(text, str) for text in meta[name]):
             raise RunError(f"in {path}, {name!r} holds something that is no text.")
     return meta
+
+
+def lost_meta(recorder: "SavedHistory") -> dict[str, Any]:
+    """Return what stands for the description of a run that is lost: a question mark for each letter of the probe text."""
+    return {"schema": SCHEMA, "created": "", "tags": [], "note": "",
+            "probe_tokens": ["?"] * len(recorder.coordinates["query"]), "baselines": {}}
+
+
+def read_samples(folder: Path, size: int) -> list[Sample]:
+    """Return the texts in the first `size` bytes of their file, or raise RunError."""
+    return _read_all(Sample, {"step": int, "prompt": str, "text": str}, folder / SAMPLES, size)
+
+
+def read_marks(folder: Path, size: int) -> list[Mark]:
+    """Return the changes in the first `size` bytes of their file, or raise RunError."""
+    values = dict.fromkeys(("before", "after"), int | float | str | None)
+    return _read_all(Mark, {"step": int, "knob": str, **values}, folder / MARKS, size)
 
 
 def read_tokenizer(folder: Path) -> CharacterTokenizer:

@@ -2,7 +2,7 @@
 
 Of YAML it reads mappings of plain values, which is all that settings need: no tags, anchors or lists, so that a file can
 neither make objects nor grow when it is read. Numbers are those of YAML 1.2: `1e-3` is one, and `0123` and `1:30` are not
-in disguise.
+in disguise. A switch may also be `yes`, `no`, `on` or `off`, as in YAML 1.1; everywhere else these are words.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from tlab_core.experiment import PARTS, Experiment
-from tlab_core.knobs import KnobError
+from tlab_core.experiment import PARTS, Experiment, default_experiment
+from tlab_core.knobs import BooleanKnob, KnobError
 from tlab_core.registry import did_you_mean
 from tlab_core.runs.files import RunError, read_bytes
 from tlab_core.settings import Settings, SettingsError
@@ -21,9 +21,14 @@ LARGEST = 1_000_000  # bytes
 DEEPEST = 8  # levels of nesting; reading takes time with their square
 INTEGER = re.compile(r"[-+]?[0-9]+")
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+LONGEST_NUMBER = 100  # characters; what is longer stays text, which no number's knob takes
 WORDS = {"": None, "~": None, "null": None, "none": None, "true": True, "false": False}
+SWITCHES = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 PLAIN = re.compile(r"[A-Za-z][\w/-]*")  # text that needs no quotes
-HEADER = "# An experiment of the Transformer Intuition Lab. Knobs that are left out take their default.\n"
+HEADER = (
+    "# An experiment of the Transformer Intuition Lab. In a file for `tlab train --config`, a knob that is left out takes\n"
+    "# what the lab opens with.\n"
+)
 
 
 def settings_text(experiment: Experiment) -> str:
@@ -39,17 +44,33 @@ def settings_text(experiment: Experiment) -> str:
 
 
 def read_settings(path: Path) -> Experiment:
-    """Return the experiment in a YAML file.
+    """Return the experiment in a YAML file; a knob that it leaves out takes what the lab opens with.
 
     Raises RunError, with the line, for YAML that can't be read, a knob that doesn't exist or comes twice, a value that a
     knob can't take, and settings that don't go together.
     """
+    return read_knobs(path, default_experiment())[0]
+
+
+def read_knobs(path: Path, base: Experiment) -> tuple[Experiment, list[str]]:
+    """Return `base` with the knobs of a YAML file set, and their full names; errors as in `read_settings`."""
     raw = read_bytes(path, LARGEST)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RunError(f"{path} is not UTF-8 text: byte {error.start}.") from None
-    return _File(path, text).experiment()
+    return _File(path, text).experiment(base)
+
+
+def number_of(text: str) -> int | float | str:
+    """Return the number that is written there, or the text itself; a whole number keeps all of its digits.
+
+    >>> number_of("0123"), number_of("1e-3"), number_of("1:30"), number_of("100000000000000000000")
+    (123, 0.001, '1:30', 100000000000000000000)
+    """
+    if len(text) > LONGEST_NUMBER:
+        return text
+    return int(text) if INTEGER.fullmatch(text) else float(text) if NUMBER.fullmatch(text) else text
 
 
 def _written(value: Any) -> str:
@@ -98,18 +119,17 @@ class _File:
         shown = shown if len(shown) <= 120 else shown[:120] + "..."
         raise RunError(f"{self.path}, line {line + 1}: {what.rstrip('.')}.\n    {shown}") from None
 
-    def experiment(self) -> Experiment:
-        experiment, lines = Experiment(), {}
+    def experiment(self, base: Experiment) -> tuple[Experiment, list[str]]:
+        experiment, lines = base.replace(), {}
         for knob, node in self.items(self.root, Experiment, ""):
             if knob in PARTS:
-                part = PARTS[knob]()
+                part = getattr(experiment, knob)
                 for name, inner in self.items(node, PARTS[knob], f"{knob}."):
                     self.assign(part, name, inner, lines, f"{knob}.")
-                setattr(experiment, knob, part)
             else:
                 self.assign(experiment, knob, node, lines, "")
         self.check_together(experiment, lines)
-        return experiment
+        return experiment, list(lines)
 
     def items(self, node: yaml.Node | None, kind: type[Settings], prefix: str):
         """Yield (knob, node) of a mapping whose keys must be this kind's knobs, each once."""
@@ -139,20 +159,18 @@ class _File:
         if not isinstance(node, yaml.ScalarNode):
             self.refuse(line, f"{prefix}{knob} takes one plain value, not a list or a mapping")
         try:
-            setattr(settings, knob, self.value(node))
+            setattr(settings, knob, self.value(node, settings.param[knob]))
         except KnobError as error:
             self.refuse(line, str(error))
 
-    def value(self, node: yaml.ScalarNode) -> Any:
-        """Return a scalar as YAML 1.2 reads it; a number too long to be one stays text, which no number's knob takes."""
-        text = node.value
+    def value(self, node: yaml.ScalarNode, knob: Any = None) -> Any:
+        """Return a scalar as YAML 1.2 reads it, or as a switch for the knob of one."""
+        text, folded = node.value, node.value.casefold()
         if node.style is not None:
             return text
-        if text.casefold() in WORDS:
-            return WORDS[text.casefold()]
-        if INTEGER.fullmatch(text) and len(text) <= 20:
-            return int(text)
-        return float(text) if NUMBER.fullmatch(text) else text
+        if isinstance(knob, BooleanKnob) and folded in SWITCHES:
+            return SWITCHES[folded]
+        return WORDS[folded] if folded in WORDS else number_of(text)
 
     def check_together(self, experiment: Experiment, lines: dict[str, int]) -> None:
         try:

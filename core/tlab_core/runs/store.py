@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tlab_core.interrupts import interrupts_wait
 from tlab_core.registry import did_you_mean
 from tlab_core.run import LiveRun
+from tlab_core.runs.damage import LOST, lost_lines, lost_settings
 from tlab_core.runs.environment import differences, environment
-from tlab_core.runs.files import Lock, RunError, checked_name, cleaned_name, is_locked, sync_folder, write_json
+from tlab_core.runs.files import UNFINISHED, Lock, RunError, checked_name, cleaned_name, is_locked, sync_folder, write_json
 from tlab_core.runs.history_file import HistoryFile
-from tlab_core.runs.resume import going_on
+from tlab_core.runs.mend import mend
+from tlab_core.runs.own_text import put_text, usual_name
+from tlab_core.runs.resume import edit_in_words, going_on
 from tlab_core.runs.saved import SavedRun, divergence_of, read_commit, read_meta
 from tlab_core.runs.writer import COMMIT, EVERY, HISTORY, META, SCHEMA, TOKENIZER, RunWriter, now, refusal
 
 TRASH = ".trash"
-UNFINISHED = ".new-"  # begins the names of folders that are being made
-ABANDONED = 60.0  # seconds after which a folder that is being made, and that nobody has locked, is litter
+ABANDONED = 5.0  # seconds after which a folder that is being made, and that nobody has locked, is litter
 
 
 def default_folder() -> Path:
@@ -32,7 +35,11 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a list of runs says of one. With a `problem` the folder can't be read, and the rest is empty."""
+    """What a list of runs says of one. With a `problem` the folder can't be read, and the rest is empty.
+
+    `loss` is the mean of the last 20 steps' training losses; `remarks` say what is lost of a run that can still be read, as
+    far as the sizes of its files show it.
+    """
 
     name: str
     step: int = 0
@@ -47,6 +54,7 @@ class RunInfo:
     divergence: str | None = None
     running: bool = False
     problem: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Resumed(NamedTuple):
@@ -82,30 +90,32 @@ class RunStore:
         """Begin to write a live run into a folder of its own, with all that it has recorded so far.
 
         name: None takes the corpus's and the first free number. every: seconds between two commits.
+        Ctrl-C leaves no folder behind.
         """
         if name is not None:
             self.check_free(name)
-        making = lock = None
+        making = lock = writer = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._clear_unfinished()
-            making = self.folder / f"{UNFINISHED}{os.getpid()}-{time.time_ns()}"
-            making.mkdir()
-            lock = Lock(making)
-            HistoryFile.create(making / HISTORY, run.recorder.coordinates, run.recorder.attributes)
-            run.tokenizer.save(making / TOKENIZER)
-            write_json(making / META, {"schema": SCHEMA, "created": now(), "tags": [], "note": "",
-                                       "probe_tokens": run.probe_tokens, "baselines": run.baselines})
-            writer = RunWriter(making, run, lock, every=every)
-        except OSError as error:
-            self._abandon(making, lock)
-            raise refusal(self.folder / (name or "new run"), error) from error
-        try:
-            writer.commit()
-            self._take_name(writer, name or f"{cleaned_name(Path(run.experiment.corpus).stem)}-1", fixed=name is not None)
+            with interrupts_wait():  # what Zarr has begun in threads of its own would go on below
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._clear_unfinished()
+                making = self.folder / f"{UNFINISHED}{os.getpid()}-{time.time_ns()}"
+                making.mkdir()
+                lock = Lock(making)
+                file = HistoryFile.create(making / HISTORY, run.recorder.coordinates, run.recorder.attributes)
+                run.tokenizer.save(making / TOKENIZER)
+                own = put_text(making, run.experiment.corpus)
+                write_json(making / META, {"schema": SCHEMA, "created": now(), "tags": [], "note": "",
+                                           "probe_tokens": run.probe_tokens, "baselines": run.baselines, **own})
+                writer = RunWriter(making, run, lock, every=every, file=file)
+                writer.commit()
+                usual = f"{cleaned_name(usual_name(run.experiment.corpus))}-1"
+                self._take_name(writer, name or usual, fixed=name is not None)
         except BaseException as error:
-            writer.close(save=False)
-            self._abandon(making, None)
+            if writer is not None:
+                writer.close(save=False)
+                making = writer.folder
+            self._abandon(making, lock)
             cause = error.__cause__ if isinstance(error, RunError) else error
             if isinstance(cause, OSError):
                 raise refusal(self.folder / (name or "new run"), cause) from cause
@@ -116,27 +126,29 @@ class RunStore:
         """Return a run that goes on where its last commit left it, and that is written into its folder again.
 
         On the machine and the versions that saved it, it makes the same numbers to the last bit as a run that never
-        stopped. Settings edited in settings.yaml since are taken over. What may change a number is among the differences.
+        stopped. Settings edited in settings.yaml since are taken over: each is a mark in the run from then on. What may
+        change a number is among the differences.
         """
         folder = self._find(name)
         try:
             lock = Lock(folder)
         except OSError as error:
-            raise refusal(folder, error) from error
+            raise refusal(folder, error, live=False) from error
         run = None
         try:
             saved = SavedRun(folder)
             run, edited = going_on(saved)
             writer = RunWriter(folder, run, lock, saved.commit, every)
+            run.marks = [*run.marks, *edited]  # which the writer has yet to write
         except BaseException as error:
             if run is not None:
                 run.trainer.close()
             lock.release()
             if isinstance(error, OSError):
-                raise refusal(folder, error) from error
+                raise refusal(folder, error, live=False) from error
             raise
         here = environment() | {"corpus": run.recorder.attributes["corpus_hash"]}
-        return Resumed(run, writer, edited + differences(saved.commit["environment"], here))
+        return Resumed(run, writer, [*map(edit_in_words, edited), *differences(saved.commit["environment"], here)])
 
     def take(self, writer: RunWriter, name: str) -> None:
         """Move a run that is being written in another store on this disk, such as a scratch folder, into this one."""
@@ -161,7 +173,23 @@ class RunStore:
         try:
             write_json(folder / META, meta)
         except OSError as error:
-            raise refusal(folder, error) from error
+            raise refusal(folder, error, live=False) from error
+
+    def mend(self, name: str) -> list[str]:
+        """Write anew what is lost of a run and is kept elsewhere too, let go of what isn't, and say what was done.
+
+        Not while the run is being written. What a run needs to go on can't be had from anywhere else.
+        """
+        folder = self._find(name)
+        lock = None
+        try:
+            lock = Lock(folder)
+            return mend(folder)
+        except OSError as error:
+            raise refusal(folder, error, live=False) from error
+        finally:
+            if lock is not None:
+                lock.release()
 
     def delete(self, name: str) -> str:
         """Put a run into the trash and return the name it has there, for `restore`; not while it is being written."""
@@ -237,7 +265,7 @@ class RunStore:
             folder.rename(to)
             sync_folder(folder.parent, to.parent)
         except OSError as error:
-            raise refusal(folder, error) from error
+            raise refusal(folder, error, live=False) from error
 
     def _clear_unfinished(self) -> None:
         """Remove what a process left that was killed while it made a run."""
@@ -258,12 +286,19 @@ class RunStore:
 def info(folder: Path) -> RunInfo:
     """Return what a list says of the run in a folder."""
     try:
-        commit, meta = read_commit(folder), read_meta(folder)
+        commit = read_commit(folder)
         divergence = divergence_of(commit, folder / COMMIT)
     except RunError as error:
         return RunInfo(folder.name, problem=str(error))
+    meta, remarks = {"tags": [], "note": "", "created": ""}, lost_lines(folder, commit)
+    try:
+        meta = read_meta(folder)
+    except RunError as error:
+        remarks.append(f"{error} {LOST[META]}")
+    if said := lost_settings(folder, commit):
+        remarks.append(said)
     return RunInfo(
         folder.name, commit["step"], commit["tokens"], commit["seconds"], commit["loss"], commit["settings"],
         tuple(meta["tags"]), meta["note"], meta["created"], commit["written"],
-        divergence.message if divergence else None, is_locked(folder),
+        divergence.message if divergence else None, is_locked(folder), remarks=tuple(remarks),
     )  # fmt: skip

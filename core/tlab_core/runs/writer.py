@@ -6,8 +6,6 @@ killed leaves one or the other. The trainer never touches the disk: the writer s
 needs between two steps, and writes in a thread of its own.
 """
 
-import errno
-import math
 import os
 import shutil
 import threading
@@ -22,6 +20,7 @@ import numpy as np
 from tlab_core.experiment import Experiment
 from tlab_core.interrupts import interrupts_wait
 from tlab_core.run import LiveRun
+from tlab_core.runs import files
 from tlab_core.runs.checkpoint import FOLDER, Checkpoint
 from tlab_core.runs.environment import environment
 from tlab_core.runs.files import Lock, RunError, line_of, sync_folder, write_json, write_lines, write_whole
@@ -58,8 +57,12 @@ class RunWriter:
     be written waits, and the next commit, or `commit()`, tries again. Made by RunStore, which knows where folders go.
     """
 
-    def __init__(self, folder: Path, run: LiveRun, lock: Lock, commit: dict[str, Any] | None = None, every: float = EVERY):
-        """Begin to record `run` into `folder`, which holds what `commit` says (None: nothing yet)."""
+    def __init__(self, folder: Path, run: LiveRun, lock: Lock, commit: dict[str, Any] | None = None, every: float = EVERY,
+                 file: HistoryFile | None = None):
+        """Begin to record `run` into `folder`, which holds what `commit` says (None: nothing yet).
+
+        `file` is the folder's history, where it is open already.
+        """
         self.run = run
         self.every = every
         self.problem: RunError | None = None
@@ -70,7 +73,8 @@ class RunWriter:
                                   "dropped": {}, "settings_file": None}
         self._dropped = dict(self._commit["dropped"])
         self._told = {SAMPLES: len(run.samples) if commit else 0, MARKS: len(run.marks) if commit else 0}
-        self._settle(folder)
+        self.folder = folder
+        self._file = file or HistoryFile(folder / HISTORY, self._commit["records"])
         if commit is None:
             self._take_over()
         run.recorder.subscribe(self._on_record)
@@ -97,8 +101,12 @@ class RunWriter:
         self._wait()
         if save:
             self.commit()
-            self._file.trim()
-            self._file.sync()
+            try:
+                self._file.trim()
+                self._file.sync()
+            except OSError as error:
+                self.problem = refusal(self.folder, error)
+                raise self.problem from error
         self.run.recorder.unsubscribe(self._on_record)
         self.run.unwatch(self._after_step)
         self._lock.release()
@@ -112,7 +120,8 @@ class RunWriter:
         if os.name != "posix":
             self._lock = Lock(folder)
         sync_folder(folder.parent, self.folder.parent)
-        self._settle(folder)
+        self.folder = folder
+        self._file.move(folder / HISTORY)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -160,7 +169,6 @@ class RunWriter:
             began = time.monotonic()
             run, trainer = self.run, self.run.trainer
             training = run.experiment.training.replace(shards=trainer.shards)  # "auto" may be another number elsewhere
-            losses = run.recorder.group("train").variables["loss"].values
             return _Job(
                 records={name: waiting[:] for name, waiting in self._pending.items() if waiting},
                 attributes=dict(run.recorder.attributes),
@@ -168,7 +176,7 @@ class RunWriter:
                 marks=[line_of(asdict(mark)) for mark in run.marks[self._told[MARKS]:]],
                 checkpoint=Checkpoint.of(trainer),
                 experiment=run.experiment.replace(training=training),
-                loss=float(losses[-1]) if len(losses) and math.isfinite(losses[-1]) else None,
+                loss=run.recent_loss,
                 took=time.monotonic() - began,
             )  # fmt: skip
 
@@ -177,6 +185,7 @@ class RunWriter:
     def _write(self, job: _Job) -> None:
         """Make one commit, or set `problem` and leave everything waiting for the next."""
         began = time.thread_time()  # not the clock: most of that passes waiting for the disk, at no cost
+        first = "written" not in self._commit
         try:
             with interrupts_wait():
                 self._commit_job(job)
@@ -186,7 +195,9 @@ class RunWriter:
         except Exception as error:  # from the libraries that write: nobody would see it in this thread
             self.problem = RunError(f"the run {self.name!r} could not be written: {type(error).__name__}: {error}")
             self.problem.__cause__ = error
-        self._due = time.monotonic() + max(self.every, SHARE * (job.took + time.thread_time() - began))
+        # The first commit of all also loads libraries, and says nothing of what the next will cost.
+        work = 0.0 if first else job.took + time.thread_time() - began
+        self._due = time.monotonic() + max(self.every, SHARE * work)
 
     def _commit_job(self, job: _Job) -> None:
         folder, before = self.folder, self._commit
@@ -240,11 +251,7 @@ class RunWriter:
             if FOLDER.fullmatch(path.name) and path.name != self._commit["checkpoint"]:
                 shutil.rmtree(path, ignore_errors=True)
 
-    # ---- folder and thread
-
-    def _settle(self, folder: Path) -> None:
-        self.folder = folder
-        self._file = HistoryFile(folder / HISTORY, self._commit["records"])
+    # ---- the thread
 
     def _is_writing(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -255,16 +262,19 @@ class RunWriter:
             self._thread = None
 
 
-def refusal(folder: Path, error: OSError) -> RunError:
-    """Return the error that says in words why a folder could not be written."""
-    where = f" ({error.strerror}: {error.filename})" if error.filename else f" ({error.strerror})"
-    rest = "What was committed before is safe, and the run goes on in memory"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        said = RunError(f"no room on the disk for the run {folder.name!r}{where}. {rest}: make room, then save again.")
-    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        said = RunError(f"{folder} is read-only here{where}. {rest}: make it writable, then save again.")
+def refusal(folder: Path, error: OSError, live: bool = True) -> RunError:
+    """Return the error that says in words why a folder could not be written, with a `live` run or without one."""
+    # A folder that is still being made has a name for the moment, which says nothing to a reader.
+    named = error.filename and files.UNFINISHED not in str(error.filename)
+    where = f" ({error.strerror}: {error.filename})" if named else f" ({error.strerror})"
+    rest = "What was committed before is safe, and the run goes on in memory" if live else "Nothing was changed"
+    then = "save again" if live else "try again"
+    if error.errno in files.FULL:
+        said = RunError(f"no room on the disk for the run {folder.name!r}{where}. {rest}: make room, then {then}.")
+    elif error.errno in files.READ_ONLY:
+        said = RunError(f"{folder} is read-only here{where}. {rest}: make it writable, then {then}.")
     else:
-        said = RunError(f"the run {folder.name!r} could not be written{where}. {rest}: mend it, then save again.")
+        said = RunError(f"the run {folder.name!r} could not be written{where}. {rest}: mend it, then {then}.")
     said.__cause__ = error
     return said
 
