@@ -21,7 +21,7 @@ from tlab_dash.pair import common_steps, paired
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views import VIEWS, View, ensure_backend, look
-from tlab_dash.views.loss import moving_average, thinned
+from tlab_dash.views.series import moving_average, thinned
 
 # Eight colours on each card, contrast at least 3.9:1, then the same with dashes. Colour alone tells nobody which run a
 # line is: it is named in the legend, in the table beside it and under the pointer.

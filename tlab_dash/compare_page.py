@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import holoviews as hv
@@ -14,11 +14,12 @@ import param
 from tlab_core import compare
 from tlab_core.run import Run
 from tlab_core.runs import RunError, RunStore, SavedRun
+from tlab_dash import compare_address
 from tlab_dash.compare import AGAINST, MEASURES, draw_curves, joined, look_of, most_to_show
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.controls import value_label
 from tlab_dash.errands import Errands
-from tlab_dash.pair import Pair, common_steps
+from tlab_dash.pair import Pair, common_steps, recorded_views
 from tlab_dash.runs_list import RUNS_STYLE, label
 from tlab_dash.selection import Selection, sizes
 from tlab_dash.session import Session
@@ -32,6 +33,7 @@ SQUARE = ("attention", "heads")  # views whose two axes count the same thing
 SEEDS = " · "  # stands between a group's settings and how many seeds it has
 FOLLOW_SECONDS = 5.0  # between two looks at a run that trains
 CUT = 60  # characters of a value in a table
+MOST_FAILED = 5  # runs of which is said what is wrong with them
 
 
 class Reading(NamedTuple):
@@ -72,6 +74,9 @@ class ComparePage(Component):
         self._steps: list[int] = []  # at which the page's own runs stood when they were read
         self._next_look = 0.0
         self._hidden: set[str] = set()  # of the page's own runs
+        self._chosen_by_hand: set[str] = set()  # or by the address: which of the choices below are not the page's own
+        self._asked: dict[str, Any] = {}  # by the address, until something is chosen
+        self._wrong: list[str] = []  # with the address
         # What the selects say. Runs and groups by name, so that they stay while others come and go.
         self._choice: dict[str, Any] = {
             "measure": "loss", "against": "step", "seeds": True, "first": None, "second": None, "view": "attention",
@@ -84,6 +89,17 @@ class ComparePage(Component):
         own = {name: run for name, run in self._own().items() if name not in self._hidden}
         names, choice = self._chosen(), dict(self._choice)
         self._errands.run(lambda: self._read(names, own, choice), self._take, self._complain)
+
+    def ask(self, choice: dict[str, Any], wrong: list[str]) -> None:
+        """Take over what an address asks for, as `compare_address.read` returns it. To be called before `refresh`."""
+        self._choice |= choice
+        self._chosen_by_hand |= set(choice)
+        self._asked, self._wrong = dict(choice), wrong
+
+    @property
+    def address(self) -> str:
+        """The comparison as the page's address has it; empty when it is too long for one."""
+        return compare_address.written(self._chosen(), self._choice, self._chosen_by_hand) or ""
 
     def follow(self) -> None:
         """Draw anew, now and then, while the page's own run goes on."""
@@ -113,6 +129,7 @@ class ComparePage(Component):
             self.refresh()
         elif name in self._choice and self._allows(name, value):
             self._choice[name] = int(value) if name in ("layer", "head", "at") else value
+            self._note({name})
             if name in ("measure", "against", "first", "second"):
                 self.refresh()
             elif name == "seeds":
@@ -122,9 +139,14 @@ class ComparePage(Component):
                 self._draw_pair()
                 self._show()
 
+    def _note(self, names: Iterable[str]) -> None:
+        """Take note that something was chosen; what the address asked for is a thing of the past then."""
+        self._chosen_by_hand |= set(names) - {"first", "second"}  # groups are called by all their settings: too long
+        self._asked, self._wrong = {}, []
+
     def _allows(self, name: str, value: Any) -> bool:
         options = {
-            "measure": MEASURES, "against": AGAINST, "seeds": (True, False), "view": VIEWS.names(),
+            "measure": MEASURES, "against": AGAINST, "seeds": (True, False), "view": recorded_views(),
             "first": self._reading.groups, "second": self._reading.groups,
             "left": self._reading.runs, "right": self._reading.runs,
         }
@@ -207,7 +229,9 @@ class ComparePage(Component):
 
     def _pick(self, picked: dict[str, int]) -> None:
         """Take over what a tap on one of the two plots chose, for both."""
-        self._choice |= {part: place for part, place in picked.items() if part in self._choice}
+        picked = {part: place for part, place in picked.items() if part in self._choice}
+        self._choice |= picked
+        self._note(picked)
         self._draw_pair()
         self._show()
 
@@ -221,9 +245,10 @@ class ComparePage(Component):
 
     def _show(self) -> None:
         c, choice = self._reading, self._choice
+        pair = self._pair_words() if len(c.runs) > 1 else None
         self.state = {
             "nothing": "" if c.runs else NOTHING,
-            "message": " ".join(c.failed),
+            "message": self._message(pair),
             "measures": [{"value": name, "label": about.label} for name, about in MEASURES.items()],
             "axes": [{"value": name, "label": words} for name, words in AGAINST.items()],
             "measure": choice["measure"], "against": choice["against"], "seeds": choice["seeds"],
@@ -233,8 +258,14 @@ class ComparePage(Component):
             "summary": summary_table(c, self._joins(), self._theme),
             "settings": settings_words(c),
             "groups": self._group_words(),
-            "pair": self._pair_words() if len(c.runs) > 1 else None,
+            "pair": pair,
         }  # fmt: skip
+
+    def _message(self, pair: dict[str, Any] | None) -> str:
+        reading = self._reading
+        missing = compare_address.absent(self._asked, pair) if reading.runs else []
+        more = [f"{len(reading.failed) - MOST_FAILED} more can't be read."] if len(reading.failed) > MOST_FAILED else []
+        return " ".join([*self._wrong, *missing, *reading.failed[:MOST_FAILED], *more])
 
     def _group_words(self) -> dict[str, Any]:
         reading = self._reading
@@ -250,7 +281,7 @@ class ComparePage(Component):
         layers, heads = (min(counts) for counts in zip(sizes(left)[:2], sizes(right)[:2], strict=True))
         numbers = {"layers": layers, "heads": heads}
         return {
-            "views": [{"value": name, "label": view.title} for name, view in VIEWS.items()],
+            "views": [{"value": name, "label": view.title} for name, view in recorded_views().items()],
             "view": choice["view"], "caption": VIEWS.get(choice["view"]).caption, "square": choice["view"] in SQUARE,
             "names": [{"value": name, "label": name} for name in runs], "left": choice["left"], "right": choice["right"],
             **{part: [{"value": i, "label": str(i)} for i in range(count)] for part, count in numbers.items()},

@@ -6,14 +6,20 @@ import math
 import re
 
 import numpy as np
+import panel as pn
 import param
 
-from tlab_core.corpora import CORPORA
+from tlab_core.corpora import CORPORA, corpus_title
+from tlab_core.corpora.own import is_own
+from tlab_core.cost import Estimate, available_memory, estimate
 from tlab_core.experiment import Experiment
 from tlab_core.knobs import BooleanKnob, ChoiceKnob, CountOrAutoKnob, IntegerKnob, NumberKnob
+from tlab_core.limits import in_bytes
 from tlab_core.settings import Problem
 from tlab_dash.component import STATIC, Component
-from tlab_dash.session import Session, knob_value
+from tlab_dash.knob_names import knob_value, with_knobs
+from tlab_dash.own_text import OwnText
+from tlab_dash.session import Session
 
 # What stands on the page by name: open groups, then folded ones; every knob that is named nowhere joins the last.
 GROUPS = {
@@ -40,6 +46,7 @@ REST = "More"
 NOT_KNOBS = ("architecture", "training", "architecture.vocab_size", "prompt", "probe_text")
 NONE_MEANS = {"training.grad_clip": "off"}
 ROUND_NUMBERS = (1, 1.5, 2, 3, 5, 7)  # the stops within each power of ten
+RECENT = 20  # steps whose time tells how long the next one takes
 MOST_STOPS = 64  # more and a slider of 220 pixels skips some
 FALLBACK_BOUNDS = {"training.min_learning_rate": (1e-6, 1e-1)}
 
@@ -51,26 +58,43 @@ class Knobs(Component):
     values = param.Dict(default={}, doc="Value by full name.")
     unheeded = param.List(default=[], doc="Full names of the knobs that the chosen optimizer has no use for.")
     problems = param.List(default=[], doc="knob, message, and the words on the button that fixes it.")
-    summary = param.String(default="", doc="How large the model is.")
+    summary = param.String(default="", doc="What the draft costs: parameters, memory, time of a step.")
+    warning = param.String(default="", doc="Why it would not fit; empty where it would.")
+    texts = param.List(default=[], doc="The texts of one's own that can be learned: value and label of each.")
+
+    own_text = pn.custom.Child(doc="The button that takes a text of one's own.")
 
     _esm = STATIC / "knobs.js"
 
     def __init__(self, session: Session, **params):
         groups = knob_groups(session.draft)
-        super().__init__(groups=groups, sizing_mode="stretch_both", **params)
+        self._own = OwnText(session, self.refresh, problem_in_words)
+        super().__init__(groups=groups, own_text=self._own, sizing_mode="stretch_both", **params)
         self._session = session
+        self._weighed: tuple[Experiment, dict] | None = None  # a draft, and what a slider that is still held would change
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the session's draft, problems and run are now."""
         session = self._session
         names = [knob["name"] for group in self.groups for knob in group["knobs"]]
+        self._own.refresh()
         self.param.update(
+            texts=[{"value": name, "label": corpus_title(name)} for name in self._own.offered],
             values={name: knob_value(session.draft, name) for name in names},
             unheeded=[f"training.{name}" for name in session.draft.training.unheeded],
             problems=[self._describe(i, problem) for i, problem in enumerate(session.problems)],
-            summary=summary(session.run),
+            **self._cost(),
         )
+
+    def _cost(self) -> dict[str, str]:
+        draft, run = self._session.draft, self._session.run
+        if self._weighed is not None and self._weighed[0] is draft:
+            draft = with_knobs(draft, self._weighed[1])
+        cost = estimate(draft, measured(run))
+        # A run that is there fits, and is counted among what is taken.
+        built = run is not None and draft is run.experiment
+        return {"summary": summary(cost, draft, run), "warning": "" if built else warning(cost, available_memory())}
 
     def _describe(self, index: int, problem: Problem) -> dict:
         return {
@@ -85,11 +109,21 @@ class Knobs(Component):
 
         Anything else did not come from the page. Text is the reason: only a person at the server may name a file on it.
         """
-        described = {knob["name"]: knob for group in self.groups for knob in group["knobs"]}
-        knob = described.get(turned.get("knob"))
-        if knob is not None and offers(knob, turned.get("value")):
-            self._session.change({knob["name"]: turned["value"]})
+        if self._is_offered(turned):
+            self._session.change({turned["knob"]: turned["value"]})
+        self._weighed = None
         self.refresh()
+
+    def on_weigh(self, turned: dict) -> None:
+        """Show what it would cost to turn the knob `turned["knob"]` to `turned["value"]`, whose slider is still held."""
+        if self._is_offered(turned):
+            self._weighed = self._session.draft, {turned["knob"]: turned["value"]}
+            self.param.update(**self._cost())
+
+    def _is_offered(self, turned: dict) -> bool:
+        described = {knob["name"]: knob for group in self.groups for knob in group["knobs"]}
+        knob, value = described.get(turned.get("knob")), turned.get("value")
+        return knob is not None and (offers(knob, value) or (knob["name"] == "corpus" and value in self._own.offered))
 
     def on_fix(self, index: int) -> None:
         """Apply the fix of the problem with this index."""
@@ -111,9 +145,42 @@ def offers(knob: dict, value) -> bool:
     return isinstance(value, bool if knob["kind"] == "switch" else int)
 
 
-def summary(run) -> str:
-    """Return the number of parameters of a run's model in words; empty before there is a run."""
-    return "" if run is None else f"{run.model.parameter_count:,} parameters"
+def measured(run) -> tuple[Experiment, float] | None:
+    """Return a run's experiment and what its last steps took, in seconds; None before there are enough of them."""
+    if run is None:
+        return None
+    seconds = run.recorder.group("train")["seconds"].values[-RECENT:]
+    return (run.experiment, float(np.median(np.diff(seconds)))) if len(seconds) >= RECENT else None
+
+
+def summary(cost: Estimate, draft: Experiment, run) -> str:
+    """Return what a draft costs in words. Its text decides the vocabulary, so before there is a run on it the count is
+    rounded.
+
+    >>> from tlab_core.experiment import default_experiment
+    >>> summary(Estimate(812_544, 60_400_000, 0.0449), default_experiment(), None)
+    'about 810,000 parameters · about 60 MB · about 45 ms a step'
+    """
+    known = run is not None and run.experiment.corpus == draft.corpus
+    count = f"{cost.parameters:,}" if known else f"about {int(float(f'{cost.parameters:.2g}')):,}"
+    return f"{count} parameters · about {in_bytes(cost.memory_bytes)} · about {in_seconds(cost.step_seconds)} a step"
+
+
+def warning(cost: Estimate, available: int | None) -> str:
+    """Return why a run would not fit this machine's memory; empty where it would, or where that can't be known."""
+    if available is None or cost.memory_bytes <= available:
+        return ""
+    return f"It would not fit: {in_bytes(available)} of memory are free here."
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a time with two digits: "0.83 ms", "45 ms", "1.2 s".
+
+    >>> in_seconds(0.00083), in_seconds(0.0449), in_seconds(1.234), in_seconds(250)
+    ('0.83 ms', '45 ms', '1.2 s', '250 s')
+    """
+    value, unit = (seconds, "s") if seconds >= 0.995 else (1000 * seconds, "ms")
+    return f"{np.format_float_positional(float(f'{value:.2g}'), trim='-')} {unit}"
 
 
 def in_words(experiment: Experiment, message: str) -> str:
@@ -127,6 +194,12 @@ def in_words(experiment: Experiment, message: str) -> str:
         name = knob.split(".")[-1]
         message = re.sub(rf"\b(architecture\.|training\.)?{name}\b(?= =)", parameter(experiment, knob).label, message)
     return f"{message[:1].upper()}{message[1:]}".rstrip(".") + "."
+
+
+def problem_in_words(experiment: Experiment, problem: Problem) -> str:
+    """Return a problem and what to do first, where no button does it: "… Set Context to 99 first."."""
+    fix = fix_label(experiment, problem)
+    return f"{in_words(experiment, problem.allowed)}{f' {fix} first.' if fix else ''}"
 
 
 def fix_label(experiment: Experiment, problem: Problem) -> str:
@@ -168,7 +241,7 @@ def describe(experiment: Experiment, knob: str) -> dict:
     about = {"name": knob, "label": p.label, "unit": getattr(p, "unit", ""), "doc": p.doc}
     if knob == "corpus":
         names = CORPORA.names()
-        given = [] if experiment.corpus in names else [experiment.corpus]
+        given = [] if experiment.corpus in names or is_own(experiment.corpus) else [experiment.corpus]
         return about | {"kind": "choice", "options": [*given, *names]}
     if isinstance(p, ChoiceKnob):
         return about | {"kind": "choice", "options": p.names()}
@@ -191,6 +264,10 @@ def value_label(knob: str, value) -> str:
     """
     if value is None:
         return NONE_MEANS.get(knob, "auto")
+    if knob == "corpus":
+        return corpus_title(str(value))
+    if value == "":
+        return "the usual one"
     if isinstance(value, float):
         return np.format_float_positional(float(f"{value:.6g}"), trim="-")
     return str(value)

@@ -7,10 +7,11 @@ knows nothing of runs, models or pages, and holds on to a seat only while that s
 from __future__ import annotations
 
 import functools
-import heapq
 import itertools
 import threading
 import time
+import weakref
+from typing import NamedTuple
 
 # A run alone is no faster with a second worker. With two or four tabs it fills the gaps that one run leaves on the cores
 # while Python, not NumPy, is busy: 15 to 45 % more steps a second in all on 2 cores.
@@ -21,18 +22,25 @@ SLICE_SECONDS = 0.1
 class Fleet:
     """Worker threads that hand out slices of time, in turn, to whichever seats have something to do.
 
-    `wake(seat)` asks for a slice. When the slice returns a time (as of `time.monotonic`), the seat gets its next slice
-    then, behind the seats that were due before; None sends it to sleep until it is woken again. A seat is never in two
-    slices at once, so what it does needs no locks of its own.
+    `wake(seat)` asks for a slice. When the slice returns a time (as of `clock`), the seat gets its next slice
+    then; None sends it to sleep until it is woken again. A seat is never in two slices at once, so what it does needs no
+    locks of its own.
+
+    Of the seats that are due, the one goes first that has had the least time so far, so that all get the same time
+    whatever one of their steps costs: start-time fair queuing (Goyal, Vin & Cheng 1996). A seat that comes, or comes back,
+    begins at the clock: where the seat stands that was served last. It has to catch up on nobody, and nobody on it.
     """
 
-    def __init__(self, workers: int = WORKERS, slice_seconds: float = SLICE_SECONDS):
+    def __init__(self, workers: int = WORKERS, slice_seconds: float = SLICE_SECONDS, clock=time.monotonic):
+        """Make a fleet; its threads start with the first seat. `clock()` is the time in seconds."""
         self.workers = workers
         self.slice_seconds = slice_seconds
-        self._due = []  # heap of (time, order, seat); may hold an outdated entry of a seat, see `_next`
-        self._turn = {}  # seat -> order of its one valid entry
+        self._now = clock
+        self._waiting: dict[object, _Turn] = {}
         self._active = set()
         self._woken = set()  # seats that were woken while in a slice
+        self._had = weakref.WeakKeyDictionary()  # seat -> the time it has had, on the clock
+        self._clock = 0.0
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._threads = []
@@ -48,14 +56,24 @@ class Fleet:
             if seat in self._active:
                 self._woken.add(seat)
             else:
-                self._enqueue(seat, time.monotonic())
+                self._enqueue(seat, self._now())
+
+    def waiting(self, seat) -> tuple[int, int]:
+        """Return how many seats go before `seat` gets its next slice, and how many have something to do, it among them.
+
+        The place is 0 for a seat that is in a slice, is next, or has nothing to do.
+        """
+        with self._changed:
+            mine = self._waiting.get(seat)
+            ahead = 0 if mine is None else sum(turn.had < mine.had or (turn.had == mine.had and turn.order < mine.order)
+                                               for turn in self._waiting.values() if turn.due <= mine.due)
+            return ahead, len(self._waiting) + len(self._active)
 
     def close(self) -> None:
         """Stop the workers after the slices they are in."""
         with self._changed:
             self._closed = True
-            self._due.clear()
-            self._turn.clear()
+            self._waiting.clear()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
@@ -67,41 +85,49 @@ class Fleet:
             thread.start()
 
     def _enqueue(self, seat, due: float) -> None:
-        order = next(self._order)
-        self._turn[seat] = order
-        heapq.heappush(self._due, (due, order, seat))
+        had = self._had[seat] = max(self._clock, self._had.get(seat, 0.0))
+        before = self._waiting.get(seat)
+        self._waiting[seat] = _Turn(due, had, before.order if before is not None else next(self._order))
         self._changed.notify()
 
     def _next(self):
         """Wait for the seat whose turn it is; None when the fleet is closed."""
         with self._changed:
             while not self._closed:
-                while self._due and self._turn.get(self._due[0][2]) != self._due[0][1]:
-                    heapq.heappop(self._due)
-                wait = self._due[0][0] - time.monotonic() if self._due else None
-                if wait is not None and wait <= 0:
-                    _, _, seat = heapq.heappop(self._due)
-                    del self._turn[seat]
+                now = self._now()
+                due = [seat for seat, turn in self._waiting.items() if turn.due <= now]
+                if due:
+                    seat = min(due, key=lambda seat: (self._waiting[seat].had, self._waiting[seat].order))
+                    self._clock = max(self._clock, self._waiting.pop(seat).had)
                     self._active.add(seat)
                     return seat
-                self._changed.wait(wait)
+                first = min((turn.due for turn in self._waiting.values()), default=None)
+                self._changed.wait(None if first is None else first - now)
         return None
 
     def _work(self) -> None:
         while (seat := self._next()) is not None:
+            began = self._now()
             try:
                 due = seat.slice(self.slice_seconds)
-            except Exception as error:  # shown on that seat's page; the others must not notice
+            except BaseException as error:  # shown on that seat's page; the others must not notice, whatever it is
                 seat.fail(error)
                 due = None
             with self._changed:
+                self._had[seat] += self._now() - began
                 self._active.discard(seat)
                 if seat in self._woken:
                     self._woken.discard(seat)
-                    due = time.monotonic()
+                    due = self._now()
                 if due is not None and not self._closed:
                     self._enqueue(seat, due)
             del seat  # or the wait for the next one would keep a closed tab's run alive
+
+
+class _Turn(NamedTuple):
+    due: float
+    had: float
+    order: int
 
 
 @functools.cache

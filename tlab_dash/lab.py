@@ -6,7 +6,6 @@ import logging
 import time
 
 import panel as pn
-import param
 from tornado.websocket import WebSocketClosedError
 
 from tlab_core.experiment import Experiment, default_experiment
@@ -14,15 +13,19 @@ from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
 from tlab_dash.changes import Changes
-from tlab_dash.component import STATIC, Component
+from tlab_dash.component import waiting_box
 from tlab_dash.controls import Knobs
 from tlab_dash.fleet import Fleet
+from tlab_dash.lessons.card import LessonCard
+from tlab_dash.limits import PLACES, full_page
 from tlab_dash.live import LivePlot
+from tlab_dash.pages import PAGES, Board
 from tlab_dash.run_bar import RunBar
 from tlab_dash.runs_page import RunsPage
 from tlab_dash.session import Session
 from tlab_dash.sharing import Sharing, address_of_page, experiment_of, is_served
-from tlab_dash.theme import DARK, LIGHT, THEMES, css_variables
+from tlab_dash.shell import TABS, Shell
+from tlab_dash.theme import DARK, LIGHT, THEMES
 from tlab_dash.time_travel import TimeTravel
 from tlab_dash.trail import Breadcrumb, Probe
 from tlab_dash.writing import Writing
@@ -31,101 +34,13 @@ REFRESH_MS = 200
 # While a run trains, pictures are drawn so often that it takes this share of the machine: every 1.5 s on 2 cores, 0.4 s on
 # 8. Six plots take a Chromium without a GPU 0.15 s of processor time, and five times a second took a third of 2 cores.
 DRAWING_SHARE, DRAWING_SECONDS = 0.05, 0.15
-TABS = ("signal", "layer_statistics")  # they share a card
+RUNS = {"name": "runs", "title": "Runs", "tall": 0}  # this page lies over the knobs too, as they turn none of its runs
 PLOTS = ("loss", "heads", "attention", "signal", "qk", "layer_statistics")  # in the order in which they are drawn
 # Before the page's own script runs, so that a dark room stays dark.
 FIRST_PAINT = f"""
 html, body {{ margin: 0; background: {LIGHT.background}; }}
 @media (prefers-color-scheme: dark) {{ html, body {{ background: {DARK.background}; }} }}
 """
-COLOURS = css_variables() + "html, body { margin: 0; background: var(--tlab-background); }"
-
-
-class Shell(Component):
-    """The grid of cards, the theme and the keyboard."""
-
-    titles = param.Dict(default={}, doc="Heading of each card.")
-    captions = param.Dict(default={}, doc="What each picture shows, in a sentence.")
-    tab = param.Selector(default="signal", objects=list(TABS), doc="What the signal card shows.")
-    statistics = param.List(default=[], doc="What the map can be coloured by: name, label, chosen, why not.")
-    colours = param.String(default=COLOURS, doc="The theme's custom properties as css.")
-
-    run_bar = pn.custom.Child()
-    knobs = pn.custom.Child()
-    map = pn.custom.Child()
-    writing = pn.custom.Child()
-    loss = pn.custom.Child()
-    signal = pn.custom.Child()
-    layer_statistics = pn.custom.Child()
-    heads = pn.custom.Child()
-    breadcrumb = pn.custom.Child()
-    probe = pn.custom.Child()
-    attention = pn.custom.Child()
-    qk = pn.custom.Child()
-    changes = pn.custom.Child()
-    runs = pn.custom.Child()
-    time = pn.custom.Child()
-
-    _esm = STATIC / "shell.js"
-
-    def __init__(self, lab: Lab, **params):
-        super().__init__(sizing_mode="stretch_width", **params)
-        self._lab = lab
-
-    def tell(self, **state) -> None:
-        """Change titles, captions or statistics on the page, by a message.
-
-        As parameters they would go the way of the plots that are this component's children: Panel walks through all of
-        their models each time, 60 ms beside a training run.
-        """
-        new = {name: value for name, value in state.items() if value != getattr(self, name)}
-        if new:
-            with param.parameterized.discard_events(self):
-                self.param.update(**new)  # for a page that is yet to be drawn
-            self._send_msg(new)
-
-    def on_theme(self, theme: str) -> None:
-        """Dress the plots in the theme that the page has."""
-        if theme in THEMES:
-            self._lab.dress(theme)
-
-    def on_tab(self, tab: str) -> None:
-        """Show the signal by depth, or the inside of the selected layer."""
-        if tab in self.param.tab.objects:
-            self.tab = tab
-            self._lab.show()
-
-    def on_statistic(self, statistic: str) -> None:
-        """Colour the map by another statistic."""
-        if statistic in STATISTICS:
-            self._lab.map.statistic = statistic
-            self._lab.show()
-
-    def on_runs(self, opened: bool) -> None:
-        """Show the runs page over the bench, or the bench again."""
-        self._lab.show_runs(bool(opened))
-
-    def uncover(self) -> None:
-        """Take the runs page away, as if its own button had been pressed."""
-        self._send_msg({"runs": False})
-
-    def on_narrow(self, narrow: bool) -> None:
-        """Draw the map for a phone, or for a screen."""
-        self._lab.map.compact = bool(narrow)
-
-    def on_room(self, room: list) -> None:
-        """Lay the map out for the width and height that it has."""
-        width, height = (float(pixels) for pixels in room)
-        if width > 0:
-            self._lab.map.drawing_height = min(1400.0, max(300.0, height * self._lab.map.drawing_width / width))
-
-    def on_key(self, key: str) -> None:
-        """Space trains or pauses, Escape lets go of the selection."""
-        if key == "space":
-            self._lab.session.toggle()
-            self._lab.refresh()
-        elif key == "escape":
-            self._lab.session.selection.release()
 
 
 class Lab(pn.viewable.Viewer):
@@ -146,9 +61,10 @@ class Lab(pn.viewable.Viewer):
         self._next_drawing = 0.0
         self._behind = False  # whether the pictures show less than what there is
         self._plots: dict[str, LivePlot] = {}
-        self._boxes = {name: pn.Column(sizing_mode="stretch_both", margin=0) for name in PLOTS}
-        self._runs_box = pn.Column(sizing_mode="stretch_both", margin=0)
-        self._runs_page: RunsPage | None = None
+        self._boxes = {name: waiting_box() for name in PLOTS}
+        self._page_box, self._runs_box = waiting_box(), waiting_box()
+        self._pages: dict[str, Board | RunsPage] = {}  # those that were come to
+        self._page: Board | RunsPage | None = None  # the one on show; None is the bench
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or default_experiment())
         self.run_bar = RunBar(self.session, share=self.sharing)
@@ -159,22 +75,32 @@ class Lab(pn.viewable.Viewer):
         self.probe = Probe(self.session)
         self.map = ArchitectureMap(drawing_height=798, sizing_mode="stretch_both")
         self.map.param.watch(self._press_layer, "pressed")
+        self.lesson_card = LessonCard(self.session, self._turn_leaf, self._flip, lambda: self.shell.turn_to("lessons"))
         self.shell = Shell(
-            self, titles=titles(0), captions=captions("signal"), run_bar=self.run_bar, knobs=self.knobs,
+            self, titles=titles(0, 0), captions=captions("signal"), run_bar=self.run_bar, knobs=self.knobs,
+            lesson_card=self.lesson_card,
             map=self.map, writing=self.writing, changes=self.changes, breadcrumb=self.breadcrumb, probe=self.probe,
-            runs=self._runs_box, time=self.time,
+            page=self._page_box, runs=self._runs_box, time=self.time,
+            pages=[*({"name": name, "title": page.title, "tall": page.tall} for name, page in PAGES.items()), RUNS],
             **self._boxes,
         )
         self.session.param.watch(lambda event: self.knobs.refresh(), ["draft", "problems"])
+        self.session.param.watch(lambda event: self._turn_leaf(), "lesson")
         selected = self.session.selection.param
-        selected.watch(lambda *events: self.show(), ["layer", "head", "position", "step", "pinned"])
+        selected.watch(lambda *events: self.show(), [name for name in self.session.selection.param if name != "name"])
 
     def __panel__(self):
         return self.shell
 
     def servable(self, title: str = "Transformer Intuition Lab", **keywords):
-        """Serve the lab as the page of this session, and free its run when the tab is closed."""
+        """Serve the lab as the page of this session, and free its run when the tab is closed.
+
+        Where the server has no place left, a page that says so is served instead.
+        """
         _forget_closed_tabs()
+        if not PLACES.take(self, self.session.limits.sessions):
+            self.close()
+            return pn.pane.HTML(full_page(), sizing_mode="stretch_width").servable(title=title)
         pn.config.raw_css = [*pn.config.raw_css, FIRST_PAINT]
         pn.state.on_session_destroyed(lambda context: self.close())
         self.sharing.served = is_served()
@@ -190,11 +116,10 @@ class Lab(pn.viewable.Viewer):
     def refresh(self) -> None:
         """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them.
 
-        While the runs page lies over the bench, its pictures wait.
+        While a page is on show, the bench's pictures wait.
         """
         self._behind |= self.session.poll()
-        covered = self._runs_page is not None and self._runs_page.on_show
-        if self._behind and not covered and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
+        if self._behind and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
             self._behind = False
             self._next_drawing = time.monotonic() + DRAWING_SECONDS / (DRAWING_SHARE * cores())
             self.show()
@@ -203,9 +128,8 @@ class Lab(pn.viewable.Viewer):
                 self.run_bar.refresh()
                 self.sharing.refresh()
                 self.writing.refresh()
-        if self._runs_page is not None:
-            self._runs_page.follow()
-        if not self._plots:
+                self._show_lesson()
+        if not self._plots and self._page is None:
             self._draw_next()
 
     def show(self) -> None:
@@ -217,7 +141,10 @@ class Lab(pn.viewable.Viewer):
             self.writing.refresh()
             self.changes.refresh()
             self.knobs.refresh()
-            if self.session.run is None:
+            self._show_lesson()
+            if self._page is not None:
+                self._page.follow()
+            elif self.session.run is None:
                 self.map.update(self.session.experiment.architecture)
             else:
                 self._show_run()
@@ -232,32 +159,46 @@ class Lab(pn.viewable.Viewer):
             self.probe.refresh()
             for plot in self._plots.values():
                 plot.rebuild(self._theme)
-            if self._runs_page is not None:
-                self._runs_page.dress(self._theme)
+            for page in self._pages.values():
+                page.dress(self._theme)
 
-    def show_runs(self, opened: bool) -> None:
-        """Show the runs page, which is made when it is first come to, or let it go."""
-        if opened and self._runs_page is None:
-            self._runs_page = RunsPage(self.session, self.shell.uncover, theme=self._theme)
-            self._runs_box.append(self._runs_page)
-        if opened:
-            self._runs_page.open()
-        elif self._runs_page is not None:
-            self._runs_page.close()
+    def show_page(self, name: str) -> None:
+        """Show a page, which is made when it is first come to, in place of the bench; "" is the bench itself."""
+        if self._page is not None:
+            self._page.close()
+        if name and name not in self._pages:
+            self._pages[name] = self._make_page(name)
+        self._page = self._pages.get(name)
+        if self._page is not None:
+            if name != RUNS["name"]:
+                self._page_box[:] = [self._page]
+            self._page.open()
+        self.show()
+
+    def _make_page(self, name: str) -> Board | RunsPage:
+        if name != RUNS["name"]:
+            return Board(PAGES.get(name), self.session, self._theme)
+        page = RunsPage(self.session, lambda: self.shell.turn_to(""), theme=self._theme)
+        self._runs_box[:] = [page]
+        return page
 
     def close(self) -> None:
         """Let go of the runs; nothing trains any more."""
-        if self._runs_page is not None:
-            self._runs_page.close()
+        if self._page is not None:
+            self._page.close()
         self.session.close()
+        PLACES.leave(self)
         self._drawn = None
 
     def _show_run(self) -> None:
         session, run = self.session, self.session.run
         layer, head, position = session.selection.resolve(run)
-        self.shell.tell(titles=titles(layer), captions=captions(self.shell.tab))
-        look = (self.shell.tab, self.map.statistic, session.selection.pinned, session.selection.step)
-        seen = (run, session.ghost, session.state, layer, head, position, look)
+        self.shell.tell(titles=titles(layer, head), captions=captions(self.shell.tab))
+        look = (
+            self.shell.tab, self.map.statistic, session.selection.pinned, session.selection.step, session.selection.scale)
+        # The step is counted before the model was looked into, so it alone doesn't tell what there is to draw.
+        looked_into = run.recorder.last_step("residual")
+        seen = (run, session.ghost, session.state, layer, head, position, look, looked_into)
         step = run.step
         if (seen, step) == (self._drawn, self._drawn_step):
             return
@@ -273,27 +214,49 @@ class Lab(pn.viewable.Viewer):
     def _draw_next(self) -> None:
         """Draw the next plot that is still missing, one at a time, so that text and buttons answer in between."""
         missing = [name for name in PLOTS if name not in self._plots]
-        if not missing or self.session.run is None:
+        if not missing or self.session.run is None or self._page is not None:
             return
         name = self.shell.tab if self.shell.tab in missing else missing[0]
         self._plots[name] = LivePlot(views.VIEWS.get(name), self.session, self._theme)
-        self._boxes[name].append(self._plots[name].pane)
+        self._boxes[name][:] = [self._plots[name].pane]
         if pn.state.curdoc is not None and len(missing) > 1:
             pn.state.curdoc.add_next_tick_callback(self._draw_next)
 
     def _show_map(self, new_run: bool) -> None:
         run, ghost = self.session.run, self.session.ghost
+        if self.lesson_card.on_map is not None:
+            run, ghost = self.lesson_card.on_map, None
         looked_at = self.session.selection.step
         now = map_values(run, looked_at)
         then = map_values(ghost, now.step) if ghost is not None and now is not None else None
         broken = broken_part(run.divergence.site) if run.divergence is not None and looked_at is None else None
         self.map.selected = self.session.selection.resolve(run)[0]
         self.map.update(run.experiment.architecture, now, then, broken, new_run)
+        if self.session.single_step == run.step and looked_at is None and now is not None and now.step == run.step:
+            self.session.single_step = None
+            self.map.sweep()
         chosen = self.map.statistic
         self.shell.tell(statistics=[
             {"name": name, "label": label, "chosen": name == chosen, "unavailable": unavailable(name, now, then)}
             for name, label in STATISTICS.items()
         ])
+
+    def _turn_leaf(self) -> None:
+        """Show another step of the lesson, or that it is over, everywhere."""
+        self.show()
+        self._flip()
+
+    def _flip(self) -> None:
+        """Draw the map alone: a lesson may show another run's there, and no other picture changes with it."""
+        if self.session.run is not None and self._page is None:
+            self._show_map(new_run=False)
+
+    def _show_lesson(self) -> None:
+        self.lesson_card.refresh()
+        taking = self.session.lesson
+        if taking is not None and taking.doing == "racing" and "layer_statistics" in taking.lesson.views:
+            self.shell.tab = "layer_statistics"
+        self.shell.tell(lesson=taking.lesson.name if taking is not None else "", bright=self.lesson_card.bright)
 
     def _press_layer(self, event) -> None:
         if self.session.run is not None and "layer" in event.new:
@@ -325,10 +288,9 @@ def broken_part(site: str) -> str:
     return f"blocks.{parts[1]}.{'mlp' if inside else 'attention'}"
 
 
-def titles(layer: int) -> dict[str, str]:
-    """Return the headings of the cards while `layer` is selected."""
-    found = {name: views.VIEWS.get(name).title for name in PLOTS}
-    return found | {"heads": f"Heads of layer {layer}", "layer_statistics": f"Inside layer {layer}"}
+def titles(layer: int, head: int) -> dict[str, str]:
+    """Return the headings of the cards while this layer and head are selected."""
+    return {name: views.VIEWS.get(name).headed(layer, head) for name in PLOTS}
 
 
 def captions(tab: str) -> dict[str, str]:

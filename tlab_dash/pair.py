@@ -12,14 +12,15 @@ import panel as pn
 from tlab_dash.live import LivePlot
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
-from tlab_dash.views.view import Columns, Range, View
+from tlab_dash.views.view import VIEWS, Columns, Range, View
 
 
 class Half:
     """A view as `LivePlot` wants one, whose axes reach as far as those of both runs."""
 
     def __init__(self, view: View):
-        self.columns, self.draw, self.fixed, self.pick = view.columns, view.draw, view.fixed, view.pick
+        self.columns, self.draw, self.pick = view.columns, view.draw, view.pick
+        self.fixed, self.told = view.fixed, view.told
         self.shared: tuple[Range, Range] | None = None
         self._limits = view.limits
 
@@ -71,6 +72,11 @@ class Pair:
             plot.session.run = None  # what was drawn may live on for a while
         self._view, self._half, self._plots = None, None, []
         self.left.objects = self.right.objects = []
+
+
+def recorded_views() -> dict[str, View]:
+    """Return the views that need nothing but what is recorded, which a saved run has too, by name."""
+    return {name: view for name, view in VIEWS.items() if view.needs is None}
 
 
 def paired(view: View, runs: tuple, selection: Selection, theme: Theme) -> list[hv.Overlay]:

@@ -6,8 +6,10 @@ import numpy as np
 import panel as pn
 import param
 
+from tlab_core.parallel import cores
 from tlab_dash.component import STATIC, Component
 from tlab_dash.session import Session
+from tlab_dash.time_left import TimeLeft, steps_left, words
 
 RECENT = 20  # steps that the loss and the speed are averaged over
 
@@ -15,7 +17,7 @@ RECENT = 20  # steps that the loss and the speed are averaged over
 class RunBar(Component):
     """The bar on top (at the bottom of a phone) that drives one session's run."""
 
-    status = param.Dict(default={}, doc="State, step, loss, characters a second, pace and a notice.")
+    status = param.Dict(default={}, doc="State, step, loss, characters a second, time left, pace and a notice.")
     share = pn.custom.Child(doc="The Share button.")
 
     _esm = STATIC / "run_bar.js"
@@ -23,11 +25,12 @@ class RunBar(Component):
     def __init__(self, session: Session, **params):
         super().__init__(sizing_mode="stretch_width", **params)
         self._session = session
+        self._time_left = TimeLeft()
         self.refresh()
 
     def refresh(self) -> None:
         """Show where the session's run stands."""
-        self.status = status(self._session)
+        self.status = status(self._session) | {"left": words(self._time_left.of(steps_left(self._session)))}
 
     def on_action(self, action: str) -> None:
         """Carry out a press: train, pause, step or reset."""
@@ -58,9 +61,19 @@ def status(session: Session) -> dict:
 
 def notice(session: Session) -> str:
     """Return what the bar says beside the figures; nothing as long as all is well."""
+    ahead, runs = session.queue
     if session.building:
-        return "Building the model …"
-    return "Stopped. What changed says why." if session.state == "stopped" else ""
+        return f"Building the model … {ahead} runs go first." if ahead > 1 else "Building the model …"
+    if session.state == "stopped":
+        return "Stopped. What changed says why."
+    if session.rested:
+        return session.idle.words
+    if session.run is not None and session.run.step == session.limits.steps:
+        return f"Runs end at step {session.limits.steps:,} here."
+    if session.state == "training" and session.race is not None and session.ghost is not None:
+        return f"Racing to step {session.race.target:,}."
+    shared = session.state == "training" and runs > cores()
+    return f"{runs} runs share {cores()} core{'s' if cores() > 1 else ''}." if shared else ""
 
 
 def recent(run) -> dict:

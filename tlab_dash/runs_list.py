@@ -10,13 +10,16 @@ import param
 
 from tlab_core.config import Architecture, Training
 from tlab_core.experiment import Experiment, default_experiment
+from tlab_core.run import WINDOW
 from tlab_core.runs import RunError, RunInfo, RunStore
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.controls import value_label
 from tlab_dash.errands import Errands
-from tlab_dash.session import DECIDED_BY_CORPUS
+from tlab_dash.knob_names import DECIDED_BY_CORPUS
+from tlab_dash.session import Session
 
 PAGE = 50  # rows on the page at once
+LOSS_WORDS = f"Training loss: the mean of the last {WINDOW} steps, in nats"
 MOST_TAGS, LONGEST_TAG, LONGEST_NOTE = 20, 40, 2000
 # What each column sorts by, and whether its most telling end is the largest.
 SORTS: dict[str, tuple[Callable[[RunInfo], Any], bool]] = {
@@ -31,7 +34,10 @@ RUNS_STYLE = (STATIC / "runs.css").read_text(encoding="utf-8")
 
 
 class RunsList(Component):
-    """The runs of one store. `ticked` are the names chosen to be compared, in the order in which they were."""
+    """The runs of one store. `ticked` are the names chosen to be compared, in the order in which they were.
+
+    session  the page's, which is told that someone is there
+    """
 
     listing = param.Dict(default={}, doc="The rows on the page and what stands around them.")
     ticked = param.List(default=[], item_type=str, doc="The names of the runs that are ticked.")
@@ -40,9 +46,9 @@ class RunsList(Component):
     _esm = STATIC / "runs_list.js"
     _stylesheets = [STYLE, RUNS_STYLE]
 
-    def __init__(self, store: RunStore, **params):
+    def __init__(self, store: RunStore, session: Session | None = None, **params):
         super().__init__(sizing_mode="stretch_both", **params)
-        self.store = store
+        self.store, self._session = store, session
         self._infos: dict[str, RunInfo] = {}
         self._query, self._sort, self._descending, self._page = "", "date", True, 0
         self._deleted: list[tuple[str, str]] = []  # (name, name in the trash), the last one deleted last
@@ -60,6 +66,20 @@ class RunsList(Component):
     def info(self, name: str) -> RunInfo | None:
         """Return what the list knows of a run."""
         return self._infos.get(name)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a run another name, which it then has among the ticked ones and as the opened one too. Raises RunError."""
+        if new == name:
+            return
+        self.store.rename(name, new)
+        self._infos = {known.name: known for known in self._infos.values() if known.name != name} | {
+            new: replace(self._infos.get(name, RunInfo(name)), name=new)
+        }
+        self.param.update(
+            ticked=[new if other == name else other for other in self.ticked],
+            opened=new if self.opened == name else self.opened,
+        )
+        self._show()
 
     # What the page asks for ------------------------------------------------------------------------------------------
 
@@ -175,7 +195,7 @@ class RunsList(Component):
             "rows": [row(info, info.name in self.ticked, info.name == self.opened) for info in shown],
             "found": len(found), "total": len(self._infos), "first": self._page * PAGE, "page": self._page, "pages": pages,
             "sort": self._sort, "descending": self._descending, "folder": str(self.store.folder), "reading": self._reading,
-            "message": self._message, "ticked": len(self.ticked),
+            "message": self._message, "ticked": len(self.ticked), "loss_words": LOSS_WORDS,
             "undo": f"Deleted “{self._deleted[-1][0]}”." if self._deleted else "",
         }
 
@@ -207,7 +227,8 @@ def fits(info: RunInfo, words: list[str]) -> bool:
 
 def row(info: RunInfo, ticked: bool = False, opened: bool = False) -> dict[str, Any]:
     """Return what the page shows of a run. All of it is text to be shown as such: it may come from anywhere."""
-    state = f"stopped: {info.divergence}" if info.divergence else "in use" if info.running else ""
+    state = f"stopped: {info.divergence}" if info.divergence else "in use" if info.running else (
+        f"damaged: {' '.join(info.remarks)}" if info.remarks else "")
     return {
         "name": info.name, "ticked": ticked, "opened": opened, "tags": ", ".join(info.tags), "note": info.note,
         "steps": f"{info.step:,}", "loss": "–" if info.loss is None else f"{info.loss:.3f}", "date": info.written,

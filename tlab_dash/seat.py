@@ -13,67 +13,46 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 from tlab_core.parallel import one_blas_thread
-from tlab_core.run import Sample
 from tlab_core.runs import RunError, RunStore
 from tlab_dash.keeping import Keeper
+from tlab_dash.measuring import Measuring
+from tlab_dash.race import Race, target, turn
+from tlab_dash.scribe import GHOST_WRITES, Request, Scribe, Text
 
 GHOST_STEPS = 50  # a run must have come this far to be worth comparing with
-WRITING_SHARE = 0.03  # of the time, at most, while training
-KEPT_STEPS = (0, 100)  # the first texts from these steps on are kept as the run's samples,
-KEPT_APART, KEPT_GROWTH = 5, 1.1  # and then one each so many steps, and each so many times as many, to look back at
-
-
-@dataclass(frozen=True)
-class Request:
-    """How a text is to be written: the dice are `seed`, and only a new model or a new request changes the text.
-
-    An empty prompt, or one with characters that the run's corpus does not have, takes the prompt of the run.
-    """
-
-    prompt: str = ""
-    temperature: float = 0.8
-    seed: int = 0
-    length: int = 120
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a model wrote at one step; `text` goes on after `prompt`. Not `done` while it is still writing."""
-
-    step: int
-    prompt: str
-    text: str
-    done: bool
 
 
 class Seat:
     """A run in training, and the run before it (the ghost), driven by commands.
 
     open_run(experiment)  builds a run; it is called on a worker, so it may take its time
+    most_steps            the step at which every run ends, if there is one
     """
 
-    def __init__(self, fleet, open_run: Callable):
+    def __init__(self, fleet, open_run: Callable, most_steps: int | None = None):
         self._fleet = fleet
         self._open_run = open_run
         self._commands = deque()
         self._closed = False
         self._opened = None  # the experiment asked for last
         self._next_step = 0.0
-        self._next_text = 0.0
         self._in_slice = threading.Lock()  # for the last commit, the one thing that is not done in a slice
-        self._written = None  # (run, step, request) of the newest text
         self._versions = itertools.count(1)  # one for both sides: `+= 1` from two threads could lose a change
-        self.request = Request()
+        self._scribe = Scribe(self._tell, self._is_called_away)
+        self._measuring = Measuring(self._tell, self._is_called_away)
         self.version = 0
         self.run = None
         self.ghost = None
         self.training = False
+        self.going = None  # the Race that run and ghost are in, if there is one; it waits while `training` is off
+        self.work = None  # what is trained out of sight, if anything: see `aside`
+        self.away = ()  # runs that are out of sight and come back, so that what is kept of them must stay open
         self.opening = False
         self.pace = None  # steps a second; None is as fast as it goes
-        self.text = None
+        self.most_steps = most_steps  # no run goes further; None is without end
         self.error = ""
         self.problems = []  # what the error says of single knobs
         self.broken = False  # the run itself failed, not a command about it
@@ -89,16 +68,18 @@ class Seat:
             self._commands.append(command)
             self._fleet.wake(self)
 
-    def open(self, experiment, build: Callable | None = None) -> None:
+    def open(self, experiment, build: Callable | None = None, race: bool = False, keep: bool = False) -> None:
         """Build a run of `experiment`; the run so far becomes the ghost if it is worth it. Training stays on if it was.
 
         build(experiment)  returns the run, and what there is to say of it, empty if nothing
+        race               whether training is a race against the ghost, where there is one, see `race.target`
+        keep               whether the run so far becomes the ghost in any case
         """
         build = build or (lambda experiment: (self._open_run(experiment), ""))
         self._opened = experiment
         self.opening = True
         self._tell()
-        self.do(lambda: self._open(experiment, build))
+        self.do(lambda: self._open(experiment, build, race, keep))
 
     def resume(self, store: RunStore, name: str, experiment) -> None:
         """Train a run out of a folder on from where its last commit left it, and keep it there."""
@@ -116,14 +97,32 @@ class Seat:
         self.training = True
         self.do(lambda: None)
 
+    def race(self, target: int, then: Callable[[], None] | None = None) -> None:
+        """Train run and ghost in turns until both are at step `target`, or broken; then stop, and call `then` on a worker.
+
+        A pause interrupts it, and `train` goes on with it. Another run ends it, as does another race; swapping doesn't.
+        """
+        self.do(lambda: self.begin(target, then))
+
+    def stage(self, run, ghost) -> None:
+        """Put two runs in place of those that are on show, both at whatever step they are, and train neither."""
+        self.do(lambda: self.put(run, ghost))
+
+    def aside(self, work: Callable[[float], bool] | None) -> None:
+        """Train something out of sight while the runs on show don't train: `work(seconds)` until it returns False.
+
+        None ends what is being done. There is one such work at a time; a new one takes the place of the last.
+        """
+        self.do(lambda: setattr(self, "work", work))
+
     def pause(self) -> None:
         """Stop after the step that is being made."""
         self.training = False
         self._tell()
 
     def step(self) -> None:
-        """Make exactly one step."""
-        self.do(lambda: self.run is None or self._advance(steps=1))
+        """Make exactly one step, and look into the model after it."""
+        self.do(lambda: self.run is None or self._advance(steps=1, look=True))
 
     def adjust(self, knobs: dict) -> None:
         """Change training settings that act from the next step on."""
@@ -131,8 +130,14 @@ class Seat:
 
     def write(self, request: Request) -> None:
         """Write a text now, training or not."""
-        self.request = request
+        self._scribe.request = request
         self.do(lambda: None)
+
+    def want(self, wanted: tuple) -> None:
+        """Take these analyses, (run, name, options) each, and take them anew as the model learns."""
+        if wanted != self._measuring.wanted:
+            self._measuring.wanted = wanted
+            self.do(lambda: None)
 
     def save(self, name: str, store: RunStore) -> None:
         """Keep the run in a folder of the store from now on; `save_error` says why when that does not work."""
@@ -144,6 +149,20 @@ class Seat:
         """Put the ghost in the run's place and the run in the ghost's."""
         self.do(self._swap)
 
+    def rest(self) -> None:
+        """Give back the memory that only training needs; it is taken anew when training goes on."""
+        self.do(lambda: [run.trainer.close() for run in (self.run, self.ghost) if run is not None])
+
+    @property
+    def text(self) -> Text | None:
+        """Return what the run on show wrote last."""
+        return self._scribe.text
+
+    @property
+    def queue(self) -> tuple[int, int]:
+        """Return how many seats go before this one, and how many have something to do."""
+        return self._fleet.waiting(self)
+
     def close(self) -> None:
         """Let go of the runs; nothing is carried out any more."""
         self._closed = True
@@ -151,7 +170,10 @@ class Seat:
         self._commands.clear()
         if self.keeper:
             self._finish()
-        self.run = self.ghost = self.text = self._written = self._opened = None
+        self.run = self.ghost = self._opened = self.going = self.work = None
+        self.away = ()
+        self._scribe.forget()
+        self._measuring.forget()
 
     def _finish(self) -> None:
         """Write the last of the kept runs: in a thread, as the disk takes its time and the page has others to answer."""
@@ -183,7 +205,9 @@ class Seat:
             self._tell()
         if self.run is None or self._closed:
             return None
-        self._keep_writing()  # first, so that a new run is seen to write before it has learned anything
+        # Writing goes first, so that a new run is seen to write before it has learned anything.
+        self._scribe.keep_up(self.run, self.training)
+        self._measuring.keep_up(self.run, self.ghost, self.training)
         if self._commands:
             return time.monotonic()  # they have cut the text short: it is begun anew after them, and before another step
         if self.training:
@@ -195,9 +219,11 @@ class Seat:
                 self._next_step = (self._next_step if now < self._next_step + period else now) + period
                 self._advance(steps=1)
         if not self.training:
-            self._keep_writing()
+            self._scribe.keep_up(self.run, False)
+            self._measuring.keep_up(self.run, self.ghost, False)
             self.keeper.catch_up(self.run)
-            return None
+            self.keeper.catch_up(self.ghost)
+            return time.monotonic() if self._commands or self._work_aside(seconds) else None
         return time.monotonic() if self.pace is None else self._next_step
 
     def fail(self, error: Exception) -> None:
@@ -206,7 +232,35 @@ class Seat:
         self.broken = True
         self._complain(error)
 
+    # On a worker, for commands that do several things at once ---------------------------------------------------------
+
+    def build(self, experiment):
+        """Build a run that is not on show, within the server's limits."""
+        return self._open_run(experiment)
+
+    def put(self, run, ghost) -> None:
+        """What `stage` does, now."""
+        self._scribe.keep_last_words(self.run)
+        for old in (self.run, self.ghost):
+            if old is not None and old not in (run, ghost):
+                old.trainer.close()
+        self.ghost, self.training = ghost, False
+        self._replace(run)
+        self.keeper.let_go(run, ghost, *self.away)
+
+    def begin(self, target: int, then: Callable[[], None] | None = None) -> None:
+        """What `race` does, now."""
+        self._prepare(Race(target, then))
+        self.training = True
+
     # On a worker -----------------------------------------------------------------------------------------------------
+
+    def _prepare(self, race: Race) -> None:
+        """Make a race what training is from now on, no further than the server lets runs go."""
+        self.going = race if self.most_steps is None else replace(race, target=min(race.target, self.most_steps))
+
+    def _is_called_away(self) -> bool:
+        return self._closed or bool(self._commands)
 
     def _tell(self) -> None:
         self.version = next(self._versions)
@@ -216,7 +270,7 @@ class Seat:
         self.error = str(error) or type(error).__name__
         self._tell()
 
-    def _open(self, experiment, build: Callable) -> None:
+    def _open(self, experiment, build: Callable, race: bool, keep: bool) -> None:
         if experiment is not self._opened:
             return  # another knob was turned meanwhile
         try:
@@ -225,13 +279,29 @@ class Seat:
             if experiment is self._opened:
                 self.opening = False
         if not self._closed and experiment is self._opened:
-            self._keep_last_words()
-            if self.run is not None and (self.run.step >= GHOST_STEPS or self.run.divergence is not None):
+            self._scribe.keep_last_words(self.run)
+            if self.run is not None and (keep or self.run.step >= GHOST_STEPS or self.run.divergence is not None):
                 self.ghost = self.run
-                self.ghost.trainer.close()  # the buffers, not what was learned: it can go on after Undo
+                self.ghost.trainer.close()  # the buffers, not what was learned: it can go on, in a race or after Undo
             self._replace(run)
+            if race and self.ghost is not None:
+                self._prepare(Race(target(self.ghost.step, run.experiment.training.steps)))
             self.error = remark
-        self.keeper.let_go(self.run, self.ghost)
+        self.keeper.let_go(self.run, self.ghost, *self.away)
+
+    def _work_aside(self, seconds: float) -> bool:
+        """Do some of what is done out of sight; return whether there is more."""
+        work = self.work
+        if work is None:
+            return False
+        try:
+            if not work(seconds) and self.work is work:
+                self.work = None
+        except Exception as error:
+            self.work = None
+            self._complain(error)
+        self._tell()
+        return self.work is not None
 
     def _save(self, run, name: str, store: RunStore) -> None:
         try:
@@ -242,78 +312,57 @@ class Seat:
         finally:
             self.saving = False
         if run not in (self.run, self.ghost):  # another one has come meanwhile
-            self.keeper.let_go(self.run, self.ghost)
+            self.keeper.let_go(self.run, self.ghost, *self.away)
 
     def _swap(self) -> None:
         if self.ghost is None:
             return
-        self._keep_last_words()
+        self._scribe.keep_last_words(self.run)
         run, self.ghost = self.ghost, self.run
+        going = self.going
         self._replace(run)
-
-    def _keep_last_words(self) -> None:
-        """Keep what the run wrote last among its samples, for when it is a ghost."""
-        text = self.text
-        if self.run is not None and text is not None and text.done:
-            self._keep(text)
-
-    def _keep(self, text: Text) -> None:
-        kept = self.run.samples
-        # In place of one at the same step: a folder that holds so many samples already must not miss the next.
-        kept = kept[:-1] if kept and kept[-1].step == text.step else kept
-        self.run.samples = [*kept, Sample(text.step, text.prompt, text.text)]
-
-    def _is_missing(self, step: int) -> bool:
-        """Return whether the first text from one of KEPT_STEPS on is still to be kept."""
-        last = self.run.samples[-1].step if self.run.samples else -1
-        return any(last < wanted <= step for wanted in KEPT_STEPS)
-
-    def _is_worth_keeping(self, step: int) -> bool:
-        """Return whether a text at this step is far enough from the last one kept; so a long run keeps a hundred or so."""
-        last = self.run.samples[-1].step if self.run.samples else 0
-        return self._is_missing(step) or step >= max(last + KEPT_APART, last * KEPT_GROWTH)
+        self.going = going
 
     def _replace(self, run) -> None:
-        self.run, self.text = run, None
-        self._written = None
-        self._next_text = 0.0
+        self.run, self.going = run, None
+        self._scribe.forget()
         self.error, self.save_error, self.problems, self.broken = "", "", [], False
         if run.divergence is not None:
             self.training = False
 
     def _advance(self, **how) -> None:
+        if self.going is not None and self.training:
+            self._race(self.going, **how)
+            return
         horizon = self.run.experiment.training.steps
         before = self.run.step
         if before < horizon and "seconds" in how:
             how["until"] = horizon
+        if self.most_steps is not None:
+            how["until"] = min(how.get("until", self.most_steps), self.most_steps)
         self.run.advance(**how)
-        if self.run.divergence is not None or before < horizon <= self.run.step:
+        at_its_end = before < horizon <= self.run.step or self.run.step == how.get("until")
+        if self.run.divergence is not None or at_its_end:
             self.training = False
         self._tell()
 
-    def _keep_writing(self) -> None:
-        """Write when the model or the request is new: at once when asked, else for a small share of the time."""
-        run, request = self.run, self.request
-        wanted = (run, run.step, request)
-        if self._written == wanted or run.divergence is not None:
-            return
-        asked = self._written is None or self._written[2] != request
-        asked = asked or self._is_missing(run.step)
-        if self.training and not asked and time.monotonic() < self._next_text:
-            return
-        began = time.monotonic()
-        prompt, text = request.prompt, ""
-        if not prompt or run.tokenizer.unknown(prompt):
-            prompt = run.experiment.prompt
-        for character in run.write(prompt, request.length, request.temperature, request.seed):
-            text += character
-            self.text = Text(run.step, prompt, text, done=False)
+    def _race(self, race: Race, **how) -> None:
+        runs = [run for run in (self.run, self.ghost) if run is not None]
+        mine = turn([run.step for run in runs], race.target, [run.divergence is not None for run in runs])
+        if mine is not None:
+            runner, last = runs[mine.runner], race.target - 1
+            if runner.step == last:
+                runner.advance(steps=1, look=True)  # so that both were looked into where they are compared in the end
+            else:
+                runner.advance(until=min(mine.until, last), **how)
+            if mine.runner == 1 and self.ghost.step % GHOST_WRITES == 0:
+                self._scribe.write_for(self.ghost)
             self._tell()
-            if self._closed or self._commands:
-                return  # a command goes first; the text is begun anew after it
-        self.text = Text(run.step, prompt, text, done=True)
-        self._written = wanted
-        self._next_text = time.monotonic() + (time.monotonic() - began) * (1 / WRITING_SHARE - 1)
-        if self._is_worth_keeping(run.step):
-            self._keep(self.text)
+            return
+        self.going, self.training = None, False
+        if self.ghost is not None:
+            self._scribe.write_for(self.ghost)
+            self.ghost.trainer.close()
         self._tell()
+        if race.then is not None:
+            self.do(race.then)

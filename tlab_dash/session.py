@@ -7,16 +7,28 @@ seat, and `poll` (five times a second) brings home what the seat has published. 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import param
 
+from tlab_core.corpora import corpus_title
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
+from tlab_core.lessons import LESSONS
+from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
 from tlab_core.runs import RunStore
 from tlab_core.settings import Problem
 from tlab_dash.fleet import Fleet, shared_fleet
-from tlab_dash.seat import Request, Seat
+from tlab_dash.idle import Idle
+from tlab_dash.knob_names import differences, locate, with_knobs
+from tlab_dash.lessons import Taking
+from tlab_dash.limits import server_limits, within
+from tlab_dash.race import Race
+from tlab_dash.scribe import Request
+from tlab_dash.seat import Seat
+from tlab_dash.seed_trial import SeedTrial
 from tlab_dash.selection import Selection
 
 # Training settings that act from the next step on. Every other knob needs a new run.
@@ -28,8 +40,8 @@ LIVE_KNOBS = frozenset(
     )
 )
 SLOW = 5  # steps a second
-# Filled in from the corpus when a run is built, so not what anyone turned.
-DECIDED_BY_CORPUS = frozenset({"architecture.vocab_size", "prompt"})
+FURTHER = 300  # steps that a race goes on for when it is over and both are continued
+TOO_HIGH = 30  # times the learning rate, to see a run break
 STATES = ["ready", "training", "paused", "stopped"]
 
 
@@ -45,27 +57,33 @@ class Session(param.Parameterized):
     problems = param.List(default=[], item_type=Problem, doc="What does not go together in the draft.")
     message = param.String(default="", doc="What went wrong with the last command, for the user to read.")
     trouble = param.String(default="", doc="What was wrong with the page's address, until something is pressed.")
-    prompt = param.String(default="", doc="The text that the model writes on from; empty is the run's own.")
+    request = param.ClassSelector(default=Request(), class_=Request, doc="How the text is to be written.")
+    lesson = param.ClassSelector(class_=Taking, doc="The lesson that is being taken, or None.")
     prompt_message = param.String(default="", doc="Why the prompt that was typed last is not used.")
-    temperature = param.Number(default=0.8, bounds=(0, 2), doc="How adventurous the writing is.")
 
-    def __init__(self, experiment: Experiment | None = None, *, fleet: Fleet | None = None, open_run=LiveRun):
+    def __init__(self, experiment: Experiment | None = None, *, fleet: Fleet | None = None, open_run=LiveRun,
+                 limits: Limits | None = None):
         experiment = experiment or default_experiment()
         super().__init__(draft=experiment, experiment=experiment, selection=Selection())
-        self._seat = Seat(fleet or shared_fleet(), open_run)
-        self._seen = 0
-        self._dice = 0
+        self.limits = limits or server_limits()
+        self.idle = Idle(self.limits.idle_minutes)
+        self.rested = False  # whether the run was paused because nobody was there
+        self.single_step: int | None = None  # the step that "Step" was pressed for last
+        self.trial: SeedTrial | None = None  # further seeds of run and ghost
+        self._seat = Seat(fleet or shared_fleet(), within(self.limits, open_run), most_steps=self.limits.steps)
+        self._seen, self._queued = 0, (0, 0)
         self._told = ""
         # A page that vanishes without a word (a notebook cell run again) must not train on for ever.
         weakref.finalize(self, self._seat.close)
-        self._write()
         self._seat.open(experiment)
 
     # Driving the run -------------------------------------------------------------------------------------------------
 
     def train(self) -> None:
         """Train until paused, the end of the schedule, or a number that is not finite."""
-        self.trouble = ""
+        self.trouble, self.rested = "", False
+        if self.lesson is not None and self.lesson.takes_train():
+            return
         if self.state != "stopped":
             self._seat.train()
             self._note_state()
@@ -84,8 +102,9 @@ class Session(param.Parameterized):
 
     def step_once(self) -> None:
         """Make exactly one step; nothing while training."""
-        self.trouble = ""
+        self.trouble, self.rested = "", False
         if self.state in ("ready", "paused"):
+            self.single_step = self.run.step + 1 if self.run is not None else None
             self._seat.step()
 
     def reset(self) -> None:
@@ -100,8 +119,39 @@ class Session(param.Parameterized):
 
     def extend(self, steps: int) -> None:
         """Move the end of the schedule to `steps` and train on."""
-        self._adjust({"training.steps": steps})
-        self.train()
+        if not self._is_beyond(with_knobs(self.experiment, {"training.steps": steps})):
+            self._adjust({"training.steps": steps})
+            self.train()
+
+    def rerun(self) -> None:
+        """Start afresh with the settings as they are now, in a race with the run so far if that is worth it."""
+        self._open(self.experiment.replace(), race=True)
+
+    def break_it(self) -> None:
+        """Start afresh with a far too high learning rate, in a race with the run so far, and train."""
+        rate = TOO_HIGH * self.experiment.training.learning_rate
+        self._open(with_knobs(self.experiment, {"training.learning_rate": rate}), race=True, keep=True)
+        self._seat.do(self._seat.train)
+
+    def continue_both(self) -> None:
+        """Race on: run and ghost train until both are 300 steps past where the run is."""
+        self.trouble, self.rested = "", False
+        if self.run is not None and self.ghost is not None:
+            self._seat.race(self.run.step + FURTHER)
+
+    @property
+    def race(self) -> Race | None:
+        """Return the race that run and ghost are in, if they are in one; while paused it waits."""
+        return self._seat.going
+
+    def touch(self) -> None:
+        """Note that somebody is there: a page that nobody does anything on for long enough is put to rest."""
+        self.idle.touch()
+
+    @property
+    def queue(self) -> tuple[int, int]:
+        """Return how many runs of the server go before this one's next turn, and how many there are, it among them."""
+        return self._seat.queue
 
     @property
     def building(self) -> bool:
@@ -124,7 +174,8 @@ class Session(param.Parameterized):
         """Turn knobs, given as `num_layers=6` or, where a name is in two parts, as `{"training.seed": 1}`.
 
         What does not go together leaves the run as it is and ends up in `problems`. Learning rate, weight decay and the
-        others in LIVE_KNOBS act on the run at once; every other knob starts a new one, training if this one was.
+        others in LIVE_KNOBS act on the run at once; every other knob starts a new one, training if this one was, in a race
+        with the ghost.
         """
         knobs = {locate(self.draft, name): value for name, value in {**(knobs or {}), **named}.items()}
         if "corpus" in knobs:
@@ -136,7 +187,7 @@ class Session(param.Parameterized):
             self.problems = [Problem(knob, value, str(error))]
             return
         self.draft = draft
-        self.problems = draft.problems()
+        self.problems = draft.problems() or self.limits.problems(draft, next(iter(knobs), None))
         if self.problems:
             return
         turned = differences(self.experiment, draft)
@@ -145,7 +196,13 @@ class Session(param.Parameterized):
         if turned.keys() <= LIVE_KNOBS and self.run is not None and self.state != "stopped":
             self._adjust({knob: after for knob, (_, after) in turned.items()})
         else:
-            self._open(draft)
+            self._open(draft, race=True)
+
+    def learn(self, **knobs) -> None:
+        """Turn knobs, the text among them, and train: at once where none of them differs."""
+        self.change(knobs)
+        if not self.problems and (self.building or self.state != "stopped"):
+            self._seat.do(self._seat.train)
 
     def fix(self, problem: Problem) -> None:
         """Apply the fix that `problem` proposes."""
@@ -156,13 +213,53 @@ class Session(param.Parameterized):
         self.trouble = ""
         self._seat.adjust({knob.removeprefix("training."): after for knob, after in knobs.items()})
 
-    def _open(self, experiment: Experiment) -> None:
+    def _open(self, experiment: Experiment, **how) -> None:
         self._set(experiment)
-        self._seat.open(experiment)
+        self._seat.open(experiment, **how)
 
     def _set(self, experiment: Experiment) -> None:
         self.draft = self.experiment = experiment
-        self.problems, self.trouble = [], ""
+        self.problems, self.trouble, self.rested, self.single_step = [], "", False, None
+
+    def _is_beyond(self, experiment: Experiment) -> bool:
+        """Show how an experiment breaks the server's limits, if it does, and leave the run as it is."""
+        if found := self.limits.problems(experiment):
+            self.draft, self.problems = experiment, found
+        return bool(found)
+
+    # Seeds -----------------------------------------------------------------------------------------------------------
+
+    def can_try_seeds(self) -> bool:
+        """Return whether further seeds of run and ghost would tell something, and nothing else is in their way."""
+        free = self.state == "paused" and self.lesson is None and self._seat.work is None
+        return free and SeedTrial.step_for(self.run, self.ghost) is not None
+
+    def try_seeds(self, names: tuple[str, str]) -> None:
+        """Train two more seeds of the run's settings and of the ghost's, which `names` says, out of sight."""
+        if self.can_try_seeds():
+            self.trial = SeedTrial(self._seat, self.run, self.ghost, names)
+
+    def stop_seeds(self) -> None:
+        """End the trial of seeds, if there is one, and forget what it found."""
+        if self.trial is not None:
+            self.trial.stop()
+            self.trial = None
+
+    # Lessons -------------------------------------------------------------------------------------------------------------
+
+    def take_lesson(self, name: str) -> None:
+        """Begin a lesson; the runs on show make room for its own. Raises UnknownNameError for one that doesn't exist."""
+        chosen = LESSONS.get(name)
+        if self.lesson is None or self.lesson.lesson is not chosen:
+            self.leave_lesson()
+            self.stop_seeds()
+            self.lesson = Taking(chosen, self._seat)
+
+    def leave_lesson(self) -> None:
+        """End the lesson, if one is on: the runs from before it come back, and the knobs with them."""
+        if self.lesson is not None:
+            self.lesson.leave()
+            self.lesson = None
 
     # Keeping -------------------------------------------------------------------------------------------------------------
 
@@ -173,11 +270,14 @@ class Session(param.Parameterized):
 
     def start(self, experiment: Experiment) -> None:
         """Begin a run of other settings altogether, such as those of a saved run."""
-        self._open(experiment.replace())
+        if not self._is_beyond(experiment):
+            self._open(experiment.replace())
 
     def resume(self, store: RunStore, name: str) -> None:
         """Train a run out of a folder on from where it was saved. Raises RunError when it can't be read."""
         experiment = store.open(name).experiment
+        if self._is_beyond(experiment):
+            return
         self._set(experiment)
         self._seat.resume(store, name, experiment)
 
@@ -193,19 +293,25 @@ class Session(param.Parameterized):
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
-    def write(self, *, prompt: str | None = None, temperature: float | None = None, again: bool = False) -> None:
-        """Write at once with another prompt, another temperature or, `again`, other dice."""
-        if temperature is not None:
-            self.temperature = temperature
-        if prompt is not None:
-            self.prompt_message = self._objection(prompt)
-            if not self.prompt_message:
-                self.prompt = prompt
-        self._dice += again
-        self._write()
+    def write(self, *, again: bool = False, **changes) -> None:
+        """Write at once in another way: `changes` to fields of the Request, such as `top_k=5`; `again`, other dice.
 
-    def _write(self) -> None:
-        self._seat.write(Request(self.prompt, self.temperature, self._dice))
+        A prompt that can't be read is left out, and `prompt_message` says why. Raises GenerationError for a setting that
+        nothing can be drawn with.
+        """
+        if "prompt" in changes:
+            self.prompt_message = self._objection(changes["prompt"])
+            if self.prompt_message:
+                del changes["prompt"]
+        if again:
+            changes["seed"] = self.request.seed + 1
+        self.request = replace(self.request, **changes)
+        self._seat.write(self.request)
+
+    @property
+    def prompt(self) -> str:
+        """Return the text that the model is to write on from; empty is the run's own."""
+        return self.request.prompt
 
     def _objection(self, prompt: str) -> str:
         if not prompt:
@@ -213,8 +319,15 @@ class Session(param.Parameterized):
         unknown = self.run.tokenizer.unknown(prompt) if self.run is not None else []
         if unknown:
             named = ", ".join(f"“{character}”" for character in unknown[:5])
-            return f"{named} never occurs in {self.experiment.corpus}, so the model can't read it."
+            return f"{named} never occurs in {corpus_title(self.experiment.corpus)}, so the model can't read it."
         return ""
+
+    def want(self, needs: Iterable[Callable[..., dict[str, dict]]]) -> None:
+        """Keep taking the analyses, {name: options}, that each `need(run, selection)` names, of the run and its ghost."""
+        runs = [run for run in (self.run, self.ghost) if run is not None]
+        shown = self.selection.held(self.run) if runs else self.selection  # or the ghost's liveliest head would be measured
+        wanted = [(run, name, options) for run in runs for need in needs for name, options in need(run, shown).items()]
+        self._seat.want(tuple(wanted))
 
     @property
     def text(self):
@@ -226,9 +339,14 @@ class Session(param.Parameterized):
     def poll(self) -> bool:
         """Bring home what the fleet has done; return whether anything is new."""
         seat = self._seat
-        version = seat.version
+        if self.idle.falls_asleep():
+            self.rested = self.state == "training"
+            self.pause()
+            seat.rest()
+        version, before = seat.version, self._queued
+        self._queued = seat.queue if seat.opening else (0, 0)
         if version == self._seen:
-            return False
+            return self._queued != before  # a new place in the queue, and nothing else: the seat may be between two runs
         self._seen = version
         run, failed = seat.run, seat.error and seat.error != self._told
         self._told = seat.error
@@ -241,17 +359,19 @@ class Session(param.Parameterized):
             if not self.problems:
                 self.draft = run.experiment
             if run.tokenizer.unknown(self.prompt):
-                self.prompt = ""
+                self.request = replace(self.request, prompt="")
         another = run is not self.run
         self.param.update(run=run, ghost=seat.ghost, message="" if seat.problems else seat.error)
         if another:
             self.selection.step = None  # the step that was looked back at belonged to the run before
+        if self.trial is not None and not self.trial.is_of(run, seat.ghost):
+            self.stop_seeds()
         self._note_state()
         return True
 
     def _note_state(self) -> None:
         seat, run = self._seat, self._seat.run
-        if seat.broken or (run is not None and run.divergence is not None):
+        if seat.broken or (run is not None and run.divergence is not None and seat.going is None):
             self.state = "stopped"
         elif seat.training:
             self.state = "training"
@@ -262,48 +382,3 @@ class Session(param.Parameterized):
         """Free the runs."""
         self._seat.close()
         self.param.update(run=None, ghost=None)
-
-
-# Knobs by their full name --------------------------------------------------------------------------------------------
-
-
-def locate(experiment: Experiment, knob: str) -> str:
-    """Return the full name of a knob: "architecture.num_layers" for "num_layers". A seed is the architecture's.
-
-    Raises KeyError for a knob that no part has.
-    """
-    if "." in knob or knob in experiment.knobs():
-        return knob
-    for part in ("architecture", "training"):
-        if knob in getattr(experiment, part).knobs():
-            return f"{part}.{knob}"
-    raise KeyError(f"no part of an experiment has a knob {knob!r}")
-
-
-def knob_value(experiment: Experiment, knob: str):
-    """Return the value of a knob given by its full name."""
-    for name in knob.split("."):
-        experiment = getattr(experiment, name)
-    return experiment
-
-
-def with_knobs(experiment: Experiment, knobs: dict) -> Experiment:
-    """Return a copy of `experiment` with knobs, given by full name, set otherwise. Raises KnobError for a bad value."""
-    values = experiment.to_dict()
-    for knob, value in knobs.items():
-        *part, name = knob.split(".")
-        (values[part[0]] if part else values)[name] = value
-    return type(experiment).from_dict(values)
-
-
-def differences(before: Experiment, after: Experiment) -> dict:
-    """Return {full name: (value before, value after)} of the knobs that differ, without what the corpus decides."""
-    found = {}
-    for name in before.knobs():
-        if hasattr(getattr(before, name), "knobs"):
-            mine, other = getattr(before, name), getattr(after, name)
-            pairs = {f"{name}.{knob}": (getattr(mine, knob), getattr(other, knob)) for knob in mine.knobs()}
-        else:
-            pairs = {name: (getattr(before, name), getattr(after, name))}
-        found |= {knob: pair for knob, pair in pairs.items() if pair[0] != pair[1]}
-    return {knob: pair for knob, pair in found.items() if knob not in DECIDED_BY_CORPUS}

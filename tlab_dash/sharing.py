@@ -8,14 +8,17 @@ import panel as pn
 import param
 
 from tlab_core import share
+from tlab_core.corpora import corpus_title
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.runs import RunStore
 from tlab_core.runs.files import cleaned_name
 from tlab_core.runs.store import default_folder
-from tlab_dash.changes import knob_words
 from tlab_dash.component import STATIC, Component
 from tlab_dash.errands import Errands
-from tlab_dash.session import Session, differences
+from tlab_dash.figures import knob_words
+from tlab_dash.knob_names import differences
+from tlab_dash.limits import server_limits
+from tlab_dash.session import Session
 
 MOST_WORDS = 3  # knobs that a proposed name tells of
 LONGEST_TROUBLE = 300  # characters of what is said of a bad address
@@ -92,7 +95,7 @@ def settings(experiment: Experiment) -> dict:
 
 def file_name(experiment: Experiment) -> str:
     """Return what files of an experiment are called: its text."""
-    return cleaned_name(experiment.corpus.replace("\\", "/").rpartition("/")[2])
+    return cleaned_name(corpus_title(experiment.corpus))
 
 
 def proposed_name(session: Session, store: RunStore) -> str:
@@ -131,7 +134,10 @@ def experiment_of(query: str) -> tuple[Experiment | None, str]:
     if all(name in share.NOT_SETTINGS for name, _ in parse_qsl(query, keep_blank_values=True)):
         return None, ""
     try:
-        return share.from_query(query), ""
+        asked = share.from_query(query)
+        if found := server_limits().problems(asked):
+            raise share.ShareError(f"The link asks for more than this lab gives: {found[0].allowed}.")
+        return asked, ""
     except share.ShareError as error:
         said = str(error)
         return None, said if len(said) <= LONGEST_TROUBLE else said[:LONGEST_TROUBLE] + " …"

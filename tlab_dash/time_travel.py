@@ -9,26 +9,31 @@ from tlab_dash.component import STATIC, Component
 from tlab_dash.session import Session
 
 INVITATION = "Train, then slide back to any step."
+NEWEST = "Now: the newest step."
 MAPS = ("attention", "qk_histograms")  # of which memory holds fewer records than there are stops
 
 
 class TimeTravel(Component):
-    """The slider below the pictures: its stops are recorded steps, the last one follows the newest."""
+    """The slider below the pictures: its stops are recorded steps, the last one follows the newest.
 
+    `session` needs `run` and `selection`. Of a run that is over, `newest` says what the last stop is.
+    """
+
+    button = param.String(default="Now", doc="What the button says that leads to the last stop.")
     place = param.Dict(default={}, doc=(
         "last: the last stop. at: the one on show. past: whether it stays. words: what to say. answered: which question."))
 
     _esm = STATIC / "time_travel.js"
 
-    def __init__(self, session: Session, **params):
+    def __init__(self, session: Session, newest: str = NEWEST, **params):
         super().__init__(sizing_mode="stretch_width", **params)
-        self._session = session
+        self._session, self._newest = session, newest
         self._answered = 0
         self.refresh()
 
     def refresh(self) -> None:
         """Show which step is looked at now."""
-        self.place = place(self._session) | {"answered": self._answered}
+        self.place = place(self._session, self._newest) | {"answered": self._answered}
 
     def on_stop(self, asked: dict) -> None:
         """Look at the step of the stop `asked["at"]`; at the last one, at whatever is newest from then on."""
@@ -37,6 +42,17 @@ class TimeTravel(Component):
             steps = recorded_steps(run)
             stop = min(max(0, int(asked["at"])), len(steps) - 1)
             self._session.selection.step = int(steps[stop]) if stop < len(steps) - 1 else None
+        self.refresh()
+
+    def move(self, stops: int) -> None:
+        """Look so many stops further on, or back; past the last one at whatever is newest."""
+        run, step = self._session.run, self._session.selection.step
+        if run is None:
+            return
+        steps = recorded_steps(run)
+        at = len(steps) - 1 if step is None else int(np.searchsorted(steps, step, side="right")) - 1
+        at = max(0, at + stops)
+        self._session.selection.step = int(steps[at]) if at < len(steps) - 1 else None
         self.refresh()
 
     def on_now(self, _) -> None:
@@ -50,7 +66,7 @@ def recorded_steps(run) -> np.ndarray:
     return run.recorder.group("residual").variables["step"].values
 
 
-def place(session: Session) -> dict:
+def place(session: Session, newest: str = NEWEST) -> dict:
     """Return what the slider shows of a session."""
     run, step = session.run, session.selection.step
     if run is None:
@@ -58,7 +74,7 @@ def place(session: Session) -> dict:
     steps = recorded_steps(run)
     last = len(steps) - 1
     if step is None:
-        return {"last": last, "at": last, "past": False, "words": "Now: the newest step." if last > 0 else INVITATION}
+        return {"last": last, "at": last, "past": False, "words": newest if last > 0 else INVITATION}
     at = max(0, int(np.searchsorted(steps, step, side="right")) - 1)
     return {"last": last, "at": at, "past": True, "words": words(run, step)}
 

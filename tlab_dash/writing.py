@@ -5,49 +5,48 @@ from __future__ import annotations
 import param
 
 from tlab_core.run import Sample
-from tlab_dash.component import STATIC, Component
-from tlab_dash.seat import KEPT_STEPS
+from tlab_dash import surprise
+from tlab_dash.sampling import Sampling, script
+from tlab_dash.scribe import KEPT_STEPS, LENGTH, Text
 from tlab_dash.session import Session
 
 OLD_LENGTH = 88  # characters of an earlier text, prompt included: what one line holds
 
 
-class Writing(Component):
-    """The texts of one session's run, its prompt and its temperature."""
+class Writing(Sampling):
+    """The texts of one session's run, and how they are drawn."""
 
-    texts = param.List(default=[], doc="kind (then, ghost, now), when, prompt and text of each row.")
-    prompt = param.String(default="", doc="What the model writes on from.")
-    message = param.String(default="", doc="Why the prompt typed last is not used.")
-    temperature = param.Number(default=0.8, doc="How adventurous the writing is.")
+    texts = param.List(default=[], doc=(
+        "kind (then, ghost, now), when, prompt and text of each row; of the newest text shades and tips by character."))
 
-    _esm = STATIC / "writing.js"
+    _esm = script("sampling.js", "shaded_text.js", "writing.js")
 
     def __init__(self, session: Session, **params):
-        super().__init__(sizing_mode="stretch_both", **params)
-        self._session = session
-        self.refresh()
+        self._shaded = ((), {})  # choices, and what they became
+        super().__init__(session, **params)
 
     def refresh(self) -> None:
         """Show what the session's run has written up to now."""
-        session = self._session
-        own = session.run.experiment.prompt if session.run is not None else ""
-        self.param.update(
-            texts=rows(session), prompt=session.prompt or own, message=session.prompt_message,
-            temperature=session.temperature,
-        )
+        super().refresh()
+        found = rows(self._session)
+        text = shown(self._session)
+        if isinstance(text, Text):
+            found[-1] |= self._shade(text.choices)
+        self.texts = found
 
-    def on_temperature(self, temperature: float) -> None:
-        """Write at once at another temperature."""
-        self._session.write(temperature=min(2.0, max(0.0, float(temperature))))
+    def _shade(self, choices: tuple) -> dict:
+        if choices is not self._shaded[0]:
+            visible = choices[:LENGTH]
+            self._shaded = choices, {"shades": surprise.shades(visible), "tips": [surprise.words(one) for one in visible]}
+        return self._shaded[1]
 
-    def on_prompt(self, prompt: str) -> None:
-        """Write at once from another prompt."""
-        self._session.write(prompt=str(prompt))
-        self.refresh()
 
-    def on_write(self, _) -> None:
-        """Write at once with other dice."""
-        self._session.write(again=True)
+def shown(session: Session) -> Text | Sample | None:
+    """Return the text of the step that is looked at: the newest, or what the run had written last by then."""
+    text, step = session.text, session.selection.step
+    if text is None or step is None:
+        return text
+    return newest(session.run.samples if session.run is not None else [], step) or text
 
 
 def rows(session: Session) -> list[dict]:
@@ -55,25 +54,23 @@ def rows(session: Session) -> list[dict]:
 
     Looking back, what stands last is what the run wrote then: the newest of the texts kept up to that step.
     """
-    text, ghost, step = session.text, session.ghost, session.selection.step
+    text, ghost, step = shown(session), session.ghost, session.selection.step
     if text is None:
         return []
     samples = session.run.samples if session.run is not None else []
-    if step is not None:
-        text = newest(samples, step) or text
     earlier = [sample for sample in samples if sample.step < text.step]
     firsts = [next((old for old in earlier if old.step >= wanted), None) for wanted in KEPT_STEPS]
-    shown = [("then", f"{old.step:,}", old) for old in dict.fromkeys(firsts) if old is not None]
+    lines = [("then", f"{old.step:,}", old) for old in dict.fromkeys(firsts) if old is not None]
     last_words = newest(ghost.samples, step) if ghost is not None else None
     if last_words is not None:
-        shown = [("ghost", f"ghost {last_words.step:,}", last_words), *shown[-1:]]
-    shown.append(("now", f"{text.step:,}", text))
+        lines = [("ghost", f"ghost {last_words.step:,}", last_words), *lines[-1:]]
+    lines.append(("now", f"{text.step:,}", text))
     return [
         {
             "kind": kind, "when": when, "prompt": one_line(entry.prompt),
-            "text": one_line(entry.text) if kind == "now" else one_line(entry.text)[: OLD_LENGTH - len(entry.prompt)],
+            "text": one_line(entry.text)[: LENGTH if kind == "now" else OLD_LENGTH - len(entry.prompt)],
         }
-        for kind, when, entry in shown
+        for kind, when, entry in lines
     ]
 
 

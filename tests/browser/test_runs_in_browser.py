@@ -110,6 +110,88 @@ def test_one_run_is_looked_at(runs, store):
     details.wait_for(state="hidden")
 
 
+def test_any_step_of_a_run_is_looked_at_with_the_keyboard(runs):
+    tab = runs()
+    row(tab, "fast 0").get_by_role("button", name="fast 0", exact=True).click()
+    details = tab.page.locator(".one-run")
+    details.locator("canvas").nth(1).wait_for()
+    newest = attention(details)
+    slider = details.get_by_label("Step to look at")
+    tab.wait(slider.is_enabled, "the steps")
+    slider.focus()
+    slider.press("Home")
+    tab.wait(lambda: details.locator(".words").inner_text() == "Step 0 of 30: the past.", "step 0")
+    tab.wait(lambda: attention(details) != newest, "the map of step 0")
+    slider.press("ArrowRight")
+    tab.wait(lambda: "Step 5 of 30" in details.locator(".words").inner_text(), "the next record")
+    details.get_by_label("Head of this run").select_option("1")
+    details.get_by_label("Picture").select_option("signal")
+    tab.wait(lambda: "residual stream" in details.locator(".shown").inner_text(), "the other picture")
+    details.get_by_role("button", name="Last", exact=True).press("Enter")
+    tab.wait(lambda: "The last step" in details.locator(".words").inner_text(), "the end")
+    assert details.get_by_label("Head of this run").input_value() == "1"
+
+
+def attention(details):
+    """Return the map on show as pixels."""
+    return details.locator('[data-slot="picture"]').screenshot()
+
+
+def test_a_run_is_renamed(runs, store):
+    tab = runs()
+    row(tab, "slow 1").get_by_role("button", name="slow 1", exact=True).click()
+    details = tab.page.locator(".one-run")
+    details.get_by_role("button", name="Rename").click()
+    field = details.get_by_label("New name")
+    assert field.input_value() == "slow 1"
+    field.fill("slow 0")
+    field.press("Enter")
+    tab.wait(lambda: "there is a run 'slow 0'" in details.get_by_role("alert").inner_text(), "why not")
+    assert field.input_value() == "slow 0"
+    field.fill("slow, once more")
+    field.press("Enter")
+    row(tab, "slow, once more").wait_for()
+    tab.wait(lambda: details.locator("h2").inner_text() == "slow, once more", "the new name")
+    assert not field.is_visible()
+    details.get_by_role("button", name="Rename").click()
+    field.press("Escape")
+    details.locator("h2").wait_for()
+    assert tab.page.locator(".sheet").is_visible()
+    assert info(store, "slow 1") is None
+    store.rename("slow, once more", "slow 1")
+
+
+def test_a_comparison_has_an_address(runs, open_tab):
+    tab = runs()
+    for name in ("slow 0", "fast 0"):
+        tab.page.get_by_label(f"Compare {name}").check()
+    tab_named(tab, "Compare (2)").click()
+    page = tab.page.locator(".compare")
+    page.locator(".pair-of-plots canvas").nth(1).wait_for()
+    page.get_by_label("Against").select_option("tokens")
+    page.get_by_label("View").select_option("heads")
+    slider = page.get_by_label("Step of both")
+    slider.focus()
+    slider.press("Home")
+    tab.wait(lambda: "at%3A0" in tab.page.url and "view%3Aheads" in tab.page.url, "the address")
+    address = tab.page.url
+    assert "against%3Atokens" in address
+    assert address.endswith("#runs")
+    tab.page.reload()
+    page.locator(".pair-of-plots canvas").nth(1).wait_for()
+    assert page.get_by_label("Against").input_value() == "tokens"
+    assert page.get_by_label("View").input_value() == "heads"
+    assert page.locator("output").inner_text() == "0"
+    assert page.locator(".ends tbody tr").count() == 2
+    assert tab.page.url == address
+    tab.press("Back to the lab")
+    tab.wait(lambda: "compare" not in tab.page.url, "the bench's own address")
+    wrong = open_tab(query="?compare=runs:slow 0/fast 0;view:signl;layer:9#runs")
+    message = wrong.page.locator(".compare > .message")
+    wrong.wait(lambda: "Did you mean 'signal'?" in message.inner_text(), "what is wrong with the link")
+    assert "layer 9, which is not there" in message.inner_text()
+
+
 def test_ticked_runs_are_compared(runs):
     tab = runs()
     for name in ("slow 0", "slow 1", "fast 0", "fast 1"):

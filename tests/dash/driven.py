@@ -5,17 +5,22 @@ import time
 from types import SimpleNamespace
 
 from tlab_core.divergence import Divergence
+from tlab_core.generation import Choice
 from tlab_core.run import Mark
 from tlab_core.tokenizers import CharacterTokenizer
 
 
 class DrivenRun:
-    """Counts steps. `breaks_at` diverges at that step, `raises_at` raises there; `pause` is the time a step takes."""
+    """Counts steps. `breaks_at` diverges at that step, `raises_at` raises there; `pause` is the time a step takes.
+
+    It writes its temperature, or what `written` says.
+    """
 
     breaks_at = None
     raises_at = None
     pause = 0.0005
     writing_pause = 0.0
+    written = ""
 
     def __init__(self, experiment):
         self.experiment = experiment
@@ -26,9 +31,10 @@ class DrivenRun:
         self.divergence = None
         self.step = 0
         self.requests = []
+        self.drawn = []
         self.trainer = SimpleNamespace(close=lambda: None)
 
-    def advance(self, seconds=None, steps=None, until=None):
+    def advance(self, seconds=None, steps=None, until=None, look=False):
         deadline = time.monotonic() + (seconds if seconds is not None else 1e9)
         wanted = steps if steps is not None else 10**9
         while wanted > 0 and (until is None or self.step < until):
@@ -49,10 +55,12 @@ class DrivenRun:
                                      for knob, after in knobs.items())]
         self.experiment = self.experiment.replace(training=self.experiment.training.replace(**knobs))
 
-    def write(self, prompt, length, temperature, seed):
+    def write_choices(self, prompt, length, temperature, seed, top_k, top_p):
         self.requests.append((prompt, temperature, seed))
+        self.drawn.append((length, seed, top_k, top_p))
         time.sleep(self.writing_pause)
-        yield from f"{temperature}"
+        for character in self.written or f"{temperature}":
+            yield Choice(character, 0.5, ((character, 0.5), ("e", 0.25)))
 
 
 def breaking(**traits):

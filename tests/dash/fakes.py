@@ -1,13 +1,16 @@
 """A run that never trained: a real History filled with made-up numbers of the right shapes, for tests of what is drawn."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 
-from tlab_core.config import Architecture
+from tests.dash.fake_analyses import analyse
+from tlab_core.config import Architecture, Training
 from tlab_core.history import History
 from tlab_core.schema import GROUPS, SITES, coordinates
 
+WEIGHTS = ("norm1.weight", "attention.qkv.weight", "attention.qkv.bias", "mlp.down.weight")
 TEXT = "One day Redanu went to the wood and met Fope.\nShe said hello to him"
 
 
@@ -20,12 +23,14 @@ def fake_run(layers=4, heads=4, positions=64, records=3, every=5, seed=0, text=T
     architecture = Architecture(vocab_size=40, num_layers=layers, num_heads=heads, hidden_dim=16 * heads, **knobs)
     tokens = list((text * (positions // len(text) + 2))[: positions + 1])
     history = History(coordinates(
-        num_layers=layers, num_heads=heads, vocab_size=40, parameters=["token_embedding.weight"], probe_length=positions,
+        num_layers=layers, num_heads=heads, vocab_size=40, parameters=_parameters(layers), probe_length=positions,
     ))
     run = SimpleNamespace(
-        experiment=SimpleNamespace(architecture=architecture), recorder=history, probe_tokens=tokens, step=0,
-        baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[],
+        experiment=SimpleNamespace(architecture=architecture, training=Training()), recorder=history,
+        probe_tokens=tokens, step=0,
+        baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[], analyses={},
     )
+    run.analyse = partial(analyse, run)
     rng = np.random.default_rng(seed)
     for record in range(records):
         add_record(run, rng, record, every)
@@ -44,7 +49,13 @@ def add_record(run, rng, record, every=5) -> None:
     history.append("validation", step, {"loss": 0.65 + 3.1 * np.exp(-step / 60)})
     for group in ("residual", "layers", "heads", "qk_histograms", "attention"):
         history.append(group, step, _made_up(run, group, rng, record))
+    for group in ("parameters", "histograms"):
+        history.append(group, step, _made_up(run, group, np.random.default_rng(record), record))
     run.step = step
+
+
+def _parameters(layers) -> list[str]:
+    return ["token_embedding.weight", *(f"blocks.{layer}.{name}" for layer in range(layers) for name in WEIGHTS)]
 
 
 def maps(layers, heads, positions, sharpness) -> np.ndarray:
@@ -87,6 +98,15 @@ def _made_up(run, group, rng, record):
         made["induction"] = np.full((layers, heads), 0.02)
         made["entropy"] = -(weight * np.log(np.where(weight > 0, weight, 1))).sum(-1).mean(-1)
         made["qk_mean"], made["qk_max"] = np.full((2, layers, heads), sharpness) * np.array([0.1, 3.0])[:, None, None]
+    elif group == "parameters":
+        made["distance"] *= 0.1 * record
+        made["update_ratio"] *= 1e-3 if record else np.nan
+        made["gradient_rms"] *= 1e-2 if record else np.nan
+    elif group == "histograms":
+        for name in made:
+            bins = np.arange(sizes["bin"]) - sizes["bin"] // 2
+            spread = 2.0 + np.arange(layers * len(SITES)).reshape(layers, len(SITES), 1) % 7
+            made[name] = np.rint(500 * np.exp(-((bins / spread) ** 2))).astype(np.int32)
     elif group == "qk_histograms":
         edges = np.append(run.recorder.group(group)["left"].values[1:], 1000.0)
         scores = rng.normal(0.1 * sharpness, 0.05 + sharpness, (layers, heads, positions * (positions + 1) // 2))

@@ -6,10 +6,16 @@ import pytest
 from tests.dash.fakes import fake_run
 from tlab_core.divergence import Divergence
 from tlab_core.experiment import default_experiment
+from tlab_core.limits import Limits
 from tlab_core.run import Mark
-from tlab_dash.changes import CLOSE_LOSS, actions, recent_loss, sentences
+from tlab_dash.changes import PRESSES, actions
+from tlab_dash.changes import told as shown
+from tlab_dash.figures import recent_loss
+from tlab_dash.knob_names import with_knobs
+from tlab_dash.measures import MEASURES
+from tlab_dash.pages import PAGES
 from tlab_dash.selection import Selection
-from tlab_dash.session import with_knobs
+from tlab_dash.sentences import CLOSE_LOSS, sentences
 
 
 def made_up(knobs=None, **how):
@@ -32,17 +38,23 @@ def measured(run, group, variable, change):
     """Change what was measured: `change(values)` gets a copy of all records of one variable."""
     recorder, dataset = run.recorder, run.recorder.group(group).copy(deep=True)
     change(dataset[variable].values)
-    run.recorder = SimpleNamespace(group=lambda name: dataset if name == group else recorder.group(name))
+    run.recorder = SimpleNamespace(coordinates=recorder.coordinates,
+                                   group=lambda name: dataset if name == group else recorder.group(name))
 
 
-def session_of(run, ghost=None):
+def session_of(run, ghost=None, **more):
     settings = run.experiment
-    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, message="", trouble="",
-                           selection=Selection())
+    usual = {"message": "", "trouble": "", "selection": Selection(), "state": "paused", "race": None, "trial": None,
+             "lesson": None, "limits": Limits(), "can_try_seeds": lambda: False}
+    return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, **usual | more)
 
 
 def told(*args, **kwargs):
     return [sentence.text for sentence in sentences(session_of(*args, **kwargs))]
+
+
+def offered(*args, **more):
+    return [action["name"] for action in actions(session_of(*args, **more))]
 
 
 POST = {"architecture.residual_type": "Post-LN"}
@@ -68,11 +80,11 @@ def test_one_knob_is_named_and_both_numbers_are_what_was_measured():
     run, ghost = made_up(POST, records=30), made_up(records=40, seed=1)
     measured(run, "residual", "gradient_rms", lambda values: values[:, 0].fill(0.018))
     measured(ghost, "residual", "gradient_rms", lambda values: values[:, 0].fill(0.002))
-    loss, gradient, signal = told(run, ghost)
+    loss, gradient, others = told(run, ghost)
     assert gradient == "Step 145: the gradient reaching layer 0 is 9× larger with Post-LN (0.018 against 0.002)."
     assert loss.startswith("Step 145: loss ")
     assert f"{recent_loss(run, 145):.2f} against {recent_loss(ghost, 145):.2f}" in loss
-    assert signal.startswith("Step 145: the signal after the last layer is ")
+    assert others == f"Step 145: {len(MEASURES) - 1} other measures differ by less than 1.5×. Too close to call."
 
 
 def test_runs_are_compared_at_the_last_step_that_both_were_looked_into():
@@ -91,10 +103,78 @@ def test_looking_back_compares_at_that_step():
 
 def test_a_small_difference_is_too_close_to_call():
     run, ghost = made_up(POST, records=30), made_up(records=30)
-    loss, gradient, signal = told(run, ghost)
+    loss, others = told(run, ghost)
     assert loss.endswith(", one seed each. Too close to call.")
-    assert gradient.endswith("Too close to call.")
-    assert signal.endswith("Too close to call.")
+    assert others == f"Step 145: {len(MEASURES)} other measures differ by less than 1.5×. Too close to call."
+
+
+def test_what_changed_most_is_told_first_whichever_it_is():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, "residual", "rms", lambda values: np.multiply(values, 2, out=values))
+    measured(run, "heads", "qk_max", lambda values: values.fill(40))
+    measured(ghost, "heads", "qk_max", lambda values: values.fill(10))
+    loss, first, second = sentences(session_of(run, ghost))
+    assert first.text == "Step 145: the largest match score is 4× larger with Post-LN (40 against 10)."
+    assert second.text.startswith("Step 145: the signal after the last layer is 2× larger with Post-LN (")
+    assert (loss.page, first.page, second.page) == ("training", "qk", "signal")
+
+
+@pytest.mark.parametrize(("group", "variable", "new", "old", "said"), [
+    ("layers", "dead_share", 0.25, 0.0, "the share of dead units is 25 % against 0 % with Post-LN."),
+    ("layers", "dead_share", 0.30, 0.10, "the share of dead units is 3× larger with Post-LN (30 % against 10 %)."),
+    ("parameters", "update_ratio", 0.001, 0.004,
+     "the update beside the weights is 4× smaller with Post-LN (0.001 against 0.004)."),
+    ("heads", "previous_token", 0.39, 0.06,
+     "the best score at reading the previous character is 6.5× higher with Post-LN (0.39 against 0.06)."),
+])
+def test_each_measure_is_told_with_both_numbers(group, variable, new, old, said):
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, group, variable, lambda values: values.fill(new))
+    measured(ghost, group, variable, lambda values: values.fill(old))
+    assert told(run, ghost)[1] == f"Step 145: {said}"
+
+
+def test_a_unit_or_two_that_died_is_too_close_to_call():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, "layers", "dead_share", lambda values: values.fill(0.009))
+    measured(ghost, "layers", "dead_share", lambda values: values.fill(0.0))
+    assert len(told(run, ghost)) == 2
+
+
+def test_a_difference_in_speed_is_not_put_down_to_the_knob():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, "train", "seconds", lambda values: np.multiply(values, 2, out=values))
+    assert told(run, ghost)[1] == ("Step 145: the speed is 2× lower (12,800 against 25,600 characters/s). "
+                                   "Other work on the machine counts too.")
+
+
+def test_speed_is_told_after_what_the_settings_did():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, "train", "seconds", lambda values: np.multiply(values, 9, out=values))
+    measured(run, "residual", "rms", lambda values: np.multiply(values, 2, out=values))
+    assert "the signal after the last layer" in told(run, ghost)[1]
+    assert "the speed" in told(run, ghost)[2]
+
+
+def test_of_a_huge_ratio_only_that_it_is_huge():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    measured(run, "residual", "gradient_rms", lambda values: values[:, 0].fill(2e-7))
+    measured(ghost, "residual", "gradient_rms", lambda values: values[:, 0].fill(0.02))
+    assert "the gradient reaching layer 0 is over 1,000× smaller with Post-LN" in told(run, ghost)[1]
+
+
+def test_what_was_never_measured_is_not_spoken_of():
+    run, ghost = made_up(POST, records=1), made_up(records=1)  # no update, no speed, and scores that are all zero
+    assert told(run, ghost) == [f"Step 0: {len(MEASURES) - 3} measures differ by less than 1.5×. Too close to call."]
+
+
+def test_each_measure_leads_to_a_page_that_there_is():
+    for measure in MEASURES:
+        assert PAGES.get(measure.page).name == measure.page
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    assert shown(session_of(run, ghost))[0]["link"] == {"label": "See Training ›", "page": "training"}
+    seeds = shown(session_of(run, ghost, can_try_seeds=lambda: True))[0]["link"]
+    assert seeds == {"label": "Try 3 seeds ›", "action": "seeds"}
 
 
 def test_a_difference_in_loss_is_told_when_it_is_large_enough():
@@ -119,7 +199,7 @@ def test_a_divergence_comes_first_in_its_own_words():
 def test_numbers_that_are_not_finite_are_shown_and_not_compared():
     run, ghost = made_up(POST, records=30), made_up(records=30)
     measured(run, "residual", "rms", lambda values: values[-1].fill(np.nan))
-    assert told(run, ghost)[2].startswith("Step 145: the signal after the last layer is nan against ")
+    assert told(run, ghost)[1].startswith("Step 145: the signal after the last layer is nan against ")
 
 
 def test_a_live_knob_is_told_with_its_step():
@@ -133,12 +213,40 @@ def test_past_the_horizon_it_says_so_and_offers_to_extend():
     run = made_up({"training.steps": 100, "training.learning_rate": 0.003}, records=30)
     ghost = made_up(records=30)
     assert told(run, ghost)[0] == "Step 145: the schedule has ended. Train goes on at learning rate 0.0003."
-    assert [action["name"] for action in actions(session_of(run, ghost))] == ["extend", "undo"]
+    assert offered(run, ghost) == ["both", "new", "extend", "undo", "break"]
     assert actions(session_of(run))[0]["label"] == "Extend to 200 steps"
 
 
 def test_there_is_no_undo_without_a_ghost():
-    assert actions(session_of(made_up(records=30))) == []
+    assert offered(made_up(records=30)) == ["break"]
+
+
+def test_what_can_be_done_next_depends_on_where_the_two_stand():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    assert offered(run, ghost) == ["both", "new", "undo", "break"]
+    assert offered(run, ghost, state="training") == ["undo", "break"]
+    assert offered(run, ghost, race=object()) == ["undo", "break"]
+    assert offered(run, ghost, limits=Limits(steps=run.step)) == ["undo", "break"]
+    assert offered(run, ghost, lesson=object()) == []
+    run.marks = [Mark(20, "training.learning_rate", 0.1, 0.003)]
+    assert offered(run, ghost) == ["both", "new", "rerun", "undo", "break"]
+    ghost.divergence = Divergence(146, 3, "blocks.3.scores", "infinite number", 3825.0, 145)
+    assert offered(run, ghost) == ["new", "rerun", "undo", "break"]
+    assert offered(ghost, run) == ["undo"]
+
+
+def test_a_run_is_broken_on_purpose_once():
+    run, ghost = (made_up({"training.learning_rate": rate}, records=30) for rate in (0.09, 0.003))
+    assert "break" not in offered(run, ghost)
+    assert "break" not in offered(ghost, run)
+    assert "break" in offered(run)
+
+
+def test_every_button_does_something():
+    run, ghost = made_up(POST, records=30), made_up(records=30)
+    run.marks = [Mark(20, "training.learning_rate", 0.1, 0.003)]
+    every = {*offered(run, ghost), *offered(run, trial=SimpleNamespace(at=None)), "extend"}
+    assert every == PRESSES.keys()
 
 
 @pytest.mark.parametrize("knobs", [POST, {"architecture.qk_norm": True}, {"training.learning_rate": 1e-5}, {}])

@@ -1,10 +1,15 @@
+import re
+
 import pytest
 
 from tests.dash.driven import DrivenRun, settle
+from tests.dash.fakes import fake_run
 from tlab_core.config import Architecture, Training
+from tlab_core.cost import estimate
 from tlab_core.experiment import default_experiment
 from tlab_core.norms import NORMS
 from tlab_core.optimizers import OPTIMIZERS
+from tlab_dash import controls
 from tlab_dash.controls import (
     NOT_KNOBS,
     Knobs,
@@ -15,10 +20,13 @@ from tlab_dash.controls import (
     parameter,
     round_numbers,
     stops,
+    summary,
     value_label,
+    warning,
 )
 from tlab_dash.fleet import Fleet
-from tlab_dash.session import Session, knob_value, with_knobs
+from tlab_dash.knob_names import knob_value, with_knobs
+from tlab_dash.session import Session
 
 EXPERIMENT = default_experiment()
 KNOBS = all_knobs(EXPERIMENT)
@@ -36,8 +44,8 @@ def session():
 
 @pytest.fixture
 def knobs(session):
-    # The summary reads a live run's model, which a driven run has not.
-    session.run.model = type("Model", (), {"parameter_count": 1234567})()
+    # What a step takes is read from the run's history, which a driven run has not.
+    session.run.recorder = fake_run(records=1).recorder
     return Knobs(session)
 
 
@@ -164,8 +172,49 @@ def test_a_fix_that_does_not_exist_is_ignored(knobs):
     assert knobs.problems == []
 
 
-def test_the_number_of_parameters_is_the_models(knobs):
-    assert knobs.summary == "1,234,567 parameters"
+def test_the_summary_says_what_the_draft_costs(knobs, session):
+    cost = estimate(EXPERIMENT)
+    assert knobs.summary == summary(cost, EXPERIMENT, session.run)
+    assert re.fullmatch(rf"{cost.parameters:,} parameters · about \d+ MB · about [\d.]+ ms a step", knobs.summary)
+    assert knobs.warning == ""
+
+
+def test_the_time_of_a_step_is_what_the_run_takes_once_it_has_trained(session):
+    session.run.recorder = fake_run(records=8).recorder  # 35 steps of 20 ms
+    assert Knobs(session).summary.endswith("· about 20 ms a step")
+
+
+def test_a_slider_that_is_held_is_weighed_and_turns_nothing(knobs, session):
+    first, draft, before = session.run, session.draft, knobs.summary
+    knobs._handle_msg({"weigh": {"knob": "architecture.num_layers", "value": 12}})
+    wanted = estimate(with_knobs(EXPERIMENT, {"architecture.num_layers": 12})).parameters
+    assert knobs.summary.startswith(f"{wanted:,} parameters")
+    knobs.refresh()  # the page goes on meanwhile
+    assert knobs.summary.startswith(f"{wanted:,} parameters")
+    assert (session.run, session.draft) == (first, draft)
+    knobs._handle_msg({"turn": {"knob": "architecture.num_layers", "value": 4}})
+    assert knobs.summary == before
+
+
+@pytest.mark.parametrize("turned", [
+    {"knob": "architecture.num_layers", "value": 1000}, {"knob": "nothing", "value": 1}, {},
+])  # fmt: skip
+def test_what_no_slider_offers_is_not_weighed(knobs, turned):
+    before = knobs.summary
+    knobs._handle_msg({"weigh": turned})
+    assert knobs.summary == before
+
+
+def test_a_draft_that_would_not_fit_is_warned_of(knobs, session, monkeypatch):
+    monkeypatch.setattr(controls, "available_memory", lambda: 100_000_000)
+    knobs.refresh()
+    assert knobs.warning == ""
+    knobs._handle_msg({"weigh": {"knob": "architecture.hidden_dim", "value": 512}})
+    assert knobs.warning == "It would not fit: 100 MB of memory are free here."
+
+
+def test_where_free_memory_is_not_known_nothing_is_claimed():
+    assert warning(estimate(EXPERIMENT), None) == ""
 
 
 def test_a_fix_of_several_knobs_names_them_all():

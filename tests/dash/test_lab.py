@@ -7,8 +7,8 @@ import pytest
 from tlab_core.experiment import default_experiment
 from tlab_dash import Lab
 from tlab_dash.fleet import Fleet
+from tlab_dash.knob_names import with_knobs
 from tlab_dash.lab import PLOTS, broken_part
-from tlab_dash.session import with_knobs
 
 TINY = with_knobs(default_experiment(), {
     "architecture.hidden_dim": 32, "architecture.num_layers": 2, "architecture.ff_dim": 64, "training.batch_size": 2,
@@ -44,6 +44,10 @@ def settle(lab, condition, seconds=30):
         lab._draw_next()
 
 
+def crumbs(lab):
+    return {part["part"]: part for part in lab.breadcrumb.trail["parts"]}
+
+
 def test_before_training_every_part_shows_something(lab):
     assert set(lab._plots) == set(PLOTS)
     assert lab.run_bar.status["step"] == 0
@@ -53,7 +57,7 @@ def test_before_training_every_part_shows_something(lab):
     assert lab.changes.sentences == [{"text": "Press Train. Watch the text.", "kind": "plain"}]
     assert lab.probe.markup.count("<span") == len(lab.session.run.probe_tokens)
     assert lab.map.svg.count("data-layer=") == 2
-    assert lab.knobs.summary == f"{lab.session.run.model.parameter_count:,} parameters"
+    assert lab.knobs.summary.startswith(f"{lab.session.run.model.parameter_count:,} parameters · about ")
 
 
 def test_the_page_follows_training(lab):
@@ -79,15 +83,15 @@ def test_nothing_is_sent_when_nothing_is_new(lab, monkeypatch):
 def test_a_press_on_a_layer_of_the_map_selects_it_and_looks_inside(lab):
     lab.map.pressed = {"layer": 1, "count": 1}
     assert lab.session.selection.resolve(lab.session.run)[0] == 1
-    assert lab.breadcrumb.trail["at"]["layer"] == 1
+    assert crumbs(lab)["layer"]["at"] == 1
     assert lab.shell.tab == "layer_statistics"
     assert lab.shell.titles["heads"] == "Heads of layer 1"
     assert lab.map.selected == 1
 
 
 def test_the_breadcrumb_chooses_head_and_character_and_escape_lets_go(lab):
-    lab.breadcrumb._handle_msg({"head": 3})
-    lab.breadcrumb._handle_msg({"position": 5})
+    lab.breadcrumb._handle_msg({"choose": {"part": "head", "value": 3}})
+    lab.breadcrumb._handle_msg({"choose": {"part": "position", "value": 5}})
     assert lab.session.selection.resolve(lab.session.run)[1:] == (3, 5)
     assert lab.breadcrumb.trail["pinned"]
     lab.shell._handle_msg({"key": "escape"})
@@ -96,12 +100,12 @@ def test_the_breadcrumb_chooses_head_and_character_and_escape_lets_go(lab):
 
 
 def test_the_selection_survives_a_new_run_and_is_clamped(lab):
-    lab.breadcrumb._handle_msg({"layer": 1})
+    lab.breadcrumb._handle_msg({"choose": {"part": "layer", "value": 1}})
     first = lab.session.run
     lab.session.change(num_layers=3)
     settle(lab, lambda: lab.session.run is not first)
-    assert lab.breadcrumb.trail["at"]["layer"] == 1
-    assert lab.breadcrumb.trail["options"]["layer"] == ["0", "1", "2"]
+    assert crumbs(lab)["layer"]["at"] == 1
+    assert crumbs(lab)["layer"]["options"] == [(0, "0"), (1, "1"), (2, "2")]
     assert lab.map.svg.count("data-layer=") == 3
 
 
@@ -131,6 +135,38 @@ def test_space_trains_and_pauses(lab):
     assert lab.session.state in ("ready", "paused")
 
 
+def test_arrows_move_the_selection_and_brackets_step_through_time(lab):
+    lab.session.step_once()
+    settle(lab, lambda: lab.session.run.step == 1)
+    lab.session.selection.choose(lab.session.run, layer=0, head=1)
+    seen = []
+    for key in ("down", "down", "right", "left", "left", "left", "up"):
+        lab.shell._handle_msg({"key": key})
+        seen.append(lab.session.selection.resolve(lab.session.run)[:2])
+    assert seen == [(1, 1), (1, 1), (1, 2), (1, 1), (1, 0), (1, 0), (0, 0)]
+    assert lab.map.selected == 0
+    steps = []
+    for key in ("[", "[", "]"):
+        lab.shell._handle_msg({"key": key})
+        steps.append(lab.session.selection.step)
+    assert steps == [0, 0, None]
+    assert not lab.time.place["past"]
+
+
+def test_a_single_step_is_looked_into_and_sweeps_the_map(lab):
+    assert lab.map.swept == {}
+    lab.session.step_once()
+    settle(lab, lambda: lab.map.swept)
+    residual = lab.session.run.recorder.group("residual")
+    assert list(residual["step"].values) == [0, 1]
+    assert lab.map.swept["count"] == 1
+    assert float(lab.map.swept["down"]["residual.0"][2]) == pytest.approx(float(residual["rms"][1, 0]), rel=0.01)
+    assert float(lab.map.swept["up"]["residual.4"][2]) == pytest.approx(float(residual["gradient_rms"][1, 4]), rel=0.01)
+    lab.session.train()
+    settle(lab, lambda: lab.session.run.step > 5)
+    assert lab.map.swept["count"] == 1
+
+
 def test_a_phone_gets_a_map_of_rows(lab):
     lab.shell._handle_msg({"narrow": True})
     assert lab.map.compact
@@ -146,7 +182,7 @@ def test_a_run_that_breaks_says_where_and_the_page_keeps_working(fleet):
     assert lab.run_bar.status["state"] == "stopped"
     assert lab.changes.sentences[0]["kind"] == "warning"
     assert lab.changes.sentences[0]["text"] == lab.session.run.divergence.message
-    lab.breadcrumb._handle_msg({"head": 1})
+    lab.breadcrumb._handle_msg({"choose": {"part": "head", "value": 1}})
     first = lab.session.run
     lab.session.change(learning_rate=0.001)
     settle(lab, lambda: lab.session.run is not first)
@@ -168,3 +204,23 @@ def test_the_part_that_broke_is_found_from_its_site():
     assert broken_part("blocks.3.post_norm2") == "blocks.3.mlp"
     assert broken_part("blocks.1.q.gradient") == "blocks.1.attention"
     assert broken_part("logits") == "logits"
+
+
+def test_a_page_is_drawn_when_it_is_opened_and_follows_the_run(lab):
+    lab.shell.on_page("training")
+    board = lab._page
+    plot = board._cards[0].content
+    assert board.places[0]["title"] == "Loss"
+    lab.session.step_once()
+    settle(lab, lambda: lab.run_bar.status["step"] == 1)
+    assert len(plot.columns["train"]["step"]) == 1
+    drawn = lab._drawn_step
+    lab.shell.on_page("")
+    assert lab._page is None
+    assert board._cards[0].content is None
+    assert lab._drawn_step > drawn
+
+
+def test_only_pages_that_exist_can_be_opened(lab):
+    lab.shell.on_page("nonsense")
+    assert lab._page is None

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from tests.dash.kept_runs import RATES
+from tlab_core import LiveRun
 from tlab_core.experiment import default_experiment
-from tlab_core.runs import RunInfo, RunStore
+from tlab_core.runs import RunError, RunInfo, RunStore
 from tlab_dash import Lab
 from tlab_dash.fleet import Fleet
-from tlab_dash.run_details import RunDetails
+from tlab_dash.knob_names import with_knobs
+from tlab_dash.run_details import LAST_STEP, RunDetails
 from tlab_dash.runs_list import PAGE, RunsList, arranged, unusual
 from tlab_dash.runs_page import RunsPage
-from tlab_dash.session import with_knobs
+from tlab_dash.selection import Selection
 from tlab_dash.theme import DARK
 
 SETTINGS = default_experiment().to_dict()
@@ -196,6 +198,23 @@ def test_ticks_are_counted_and_survive_search(page):
     assert page.ticked == 0
 
 
+def test_a_run_that_lost_a_file_is_marked_and_can_be_looked_at(page, store):
+    run = LiveRun(store.open("fast 1").experiment)
+    with store.create(run, "later"):
+        run.advance(steps=3)
+    (store.folder / "later" / "settings.yaml").unlink()
+    page.runs.refresh()
+    states = {row["name"]: row["state"] for row in page.runs.listing["rows"]}
+    assert states.pop("later").startswith("damaged: ")
+    assert set(states.values()) == {""}
+    assert "mean of the last 20 steps" in page.runs.listing["loss_words"]
+    page.runs.on_open("later")
+    assert "settings.yaml can't be read: No such file" in page.run.details["message"]
+    facts = dict(page.run.details["facts"])
+    assert facts["Steps"] == "3"
+    assert facts["Unseen text"].endswith(" nats, at step 0")
+
+
 def test_an_opened_run_tells_what_was_recorded(page, store):
     page.runs.on_open("fast 1")
     run = store.open("fast 1")
@@ -214,7 +233,7 @@ def test_an_opened_run_tells_what_was_recorded(page, store):
     assert ["Learning rate", "0.01"] in details["unusual"]
     assert ["Norm", "RMSNorm"] in details["usual"]
     assert len(details["unusual"]) + len(details["usual"]) > 30
-    drawn = page.run._plot.columns["train"]
+    drawn = page.run._plots["curves"].columns["train"]
     assert np.array_equal(drawn["loss"], losses)
     page.dress(DARK)
     page.run.on_act("close")
@@ -245,11 +264,117 @@ def test_what_stands_in_the_way_of_going_on_is_said_beside_the_run(page, store):
 
 def test_a_damaged_run_is_said_to_be(store):
     (store.folder / "slow 0" / "tokenizer.json").write_text("[]")
-    details = RunDetails(store, lambda *_: None)
+    details = RunDetails(store, lambda *_: None, lambda *_: None)
     details.look_at("slow 0")
     assert "tokenizer" in details.details["message"]
     details.look_at("slow 1")
     assert details.details["message"] == ""
+
+
+def test_a_run_is_renamed_wherever_it_is_named(page, store):
+    page.runs.on_tick("fast 0")
+    page.runs.on_tick("slow 0")
+    page.runs.on_open("slow 0")
+    page.run.on_rename("  the slow one ")
+    assert set(names(store.list())) == set(shown(page)) == {"the slow one", "slow 1", "fast 0", "fast 1"}
+    assert page.runs.ticked == ["fast 0", "the slow one"]
+    assert page.run.details["name"] == page.runs.opened == "the slow one"
+    assert page.run.details["message"] == ""
+    page.runs.on_note({"name": "the slow one", "text": "found under its new name"})
+    assert store.open("the slow one").meta["note"] == "found under its new name"
+    page.run.on_rename("the slow one")
+    assert page.run.details["message"] == ""
+
+
+@pytest.mark.parametrize("new", ["fast 1", "a/b", "../up", "", ".hidden", "con", "x" * 81, "<b>"])
+def test_a_name_that_can_not_be_had_is_refused_in_the_stores_words(page, store, new):
+    page.runs.on_open("slow 0")
+    page.run.on_rename(new)
+    with pytest.raises(RunError) as refused:
+        store.rename("slow 0", new)
+    assert page.run.details["message"] == str(refused.value)
+    assert page.run.details["name"] == "slow 0"
+    assert set(names(store.list())) == {"slow 0", "slow 1", "fast 0", "fast 1"}
+
+
+def test_a_run_that_is_being_written_keeps_its_name(page, store):
+    run, writer, _ = store.resume("slow 0")
+    page.runs.on_open("slow 0")
+    page.run.on_rename("other")
+    assert "'slow 0' is being written by another trainer" in page.run.details["message"]
+    writer.close()
+    run.trainer.close()
+    page.run.on_rename("other")
+    assert page.run.details["name"] == "other"
+
+
+def test_the_slider_moves_the_pictures_through_what_was_recorded(page, store):
+    page.runs.on_open("fast 1")
+    details, run = page.run, store.open("fast 1")
+    steps = run.recorder.group("residual").variables["step"].values
+    assert details.time.place["words"] == LAST_STEP
+    assert details.looking["step"] == 30
+    for view in details.looking["views"]:
+        details.on_look({"name": "view", "value": view["value"]})
+        figure = details._plots["picture"].figure
+        details.time.on_stop({"at": 2, "question": 1})
+        picture = details._plots["picture"]
+        chosen = {"layer": details.looking["layer"], "head": details.looking["head"], "pinned": True}
+        expected = picture.view.columns(run, Selection(step=int(steps[2]), **chosen), None)
+        for part, table in expected.items():
+            for column, values in table.items():
+                np.testing.assert_array_equal(picture.columns[part][column], values, err_msg=f"{part}.{column}")
+        assert details._plots["curves"].columns["shown"]["step"].tolist() == [steps[2]]
+        assert details.looking["step"] == steps[2] < 30
+        assert details.time.place["at"] == 2
+        details.time.on_now(True)
+        assert details.looking["step"] == 30
+        assert picture.figure is figure or picture.view.fixed
+
+
+def test_another_run_is_shown_at_its_last_step(page):
+    page.runs.on_open("fast 1")
+    page.run.time.on_stop({"at": 1, "question": 1})
+    page.runs.on_open("slow 0")
+    assert page.run.looking["step"] == 30
+    assert not len(page.run._plots["curves"].columns["shown"]["step"])
+    page.run.on_act("close")
+    assert page.run.looking == {}
+    page.run.time.on_stop({"at": 1, "question": 2})  # on its way when the run was closed
+    assert page.run.time.place["last"] == 0
+
+
+def test_pictures_that_are_none_are_passed_over(page):
+    page.runs.on_open("fast 1")
+    before = page.run.looking
+    for name, value in [("view", "loss"), ("view", "<b>"), ("layer", "-1"), ("head", "x"), ("step", "3"), ("run", "it")]:
+        page.run.on_look({"name": name, "value": value})
+    assert page.run.looking == before
+    page.run.on_look({"name": "head", "value": "99"})
+    assert page.run.looking["head"] == 1
+
+
+def test_damage_that_only_one_picture_meets_is_said_and_the_others_are_drawn(page, store):
+    (next((store.folder / "fast 1" / "history.zarr" / "residual" / "rms").glob("c.*"))).unlink()
+    page.runs.on_open("fast 1")
+    assert page.run.details["message"] == ""
+    page.run.on_look({"name": "view", "value": "signal"})
+    assert "missing: records 0 and on are lost" in page.run.details["message"]
+    page.run.on_look({"name": "view", "value": "attention"})
+    page.run.time.on_stop({"at": 1, "question": 1})
+    assert page.run.looking["view"] == "attention"
+    assert len(page.run.picture.objects) == 1
+
+
+def test_what_was_changed_on_the_way_is_told(page, store):
+    settings = store.folder / "slow 0" / "settings.yaml"
+    settings.write_text(settings.read_text().replace("learning_rate: 0.001", "learning_rate: 0.002"))
+    run, writer, _ = store.resume("slow 0")
+    writer.close()
+    run.trainer.close()
+    page.runs.on_open("slow 0")
+    assert page.run.details["changed"] == [["After step 30", "Learning rate 0.001 became 0.002"]]
+    assert page.run._plots["curves"].columns["mark_names"]["name"].tolist() == [" learning rate 0.002"]
 
 
 @pytest.fixture
@@ -274,45 +399,45 @@ def settle(lab, condition, seconds=30):
 
 
 def test_nothing_of_the_page_is_made_before_it_is_opened(lab, store):
-    assert len(lab._runs_box) == 0
-    lab.shell.on_runs(True)
-    made = lab._runs_page
+    assert lab._pages == {}
+    lab.shell.on_page("runs")
+    made = lab._pages["runs"]
     assert set(shown(made)) == set(names(store.list()))
-    lab.shell.on_runs(False)
-    lab.shell.on_runs(True)
-    assert lab._runs_page is made
+    lab.shell.on_page("")
+    lab.shell.on_page("runs")
+    assert lab._pages["runs"] is made
     assert len(lab._runs_box) == 1
 
 
 def test_pictures_of_the_bench_wait_while_they_are_covered(lab):
-    lab.shell.on_runs(True)
+    lab.shell.on_page("runs")
     before = lab._drawn_step
     lab.session.step_once()
     settle(lab, lambda: lab.run_bar.status["step"] == 1)
     assert lab._drawn_step == before
-    lab.shell.on_runs(False)
+    lab.shell.on_page("")
     settle(lab, lambda: lab._drawn_step == 1)
 
 
 def test_going_on_with_a_run_makes_it_the_labs(lab, store):
-    lab.shell.on_runs(True)
-    lab._runs_page.runs.on_open("slow 1")
-    lab._runs_page.run.on_act("resume")
+    lab.shell.on_page("runs")
+    lab._pages["runs"].runs.on_open("slow 1")
+    lab._pages["runs"].run.on_act("resume")
     settle(lab, lambda: lab.session.run is not None and lab.session.run.step > 33)
     assert lab.session.experiment.training.learning_rate == RATES["slow"]
     kept = store.open("slow 1").recorder.group("train").variables["loss"].values
     assert np.array_equal(lab.session.run.recorder.group("train").variables["loss"].values[:30], kept[:30])
     lab.session.pause()
     settle(lab, lambda: lab.session.kept["name"] == "slow 1")
-    lab._runs_page.runs.on_refresh(True)
-    lab._runs_page.runs.on_delete("slow 1")
-    assert "slow 1" in lab._runs_page.runs.listing["message"]
+    lab._pages["runs"].runs.on_refresh(True)
+    lab._pages["runs"].runs.on_delete("slow 1")
+    assert "slow 1" in lab._pages["runs"].runs.listing["message"]
 
 
 def test_a_runs_settings_make_a_new_run(lab, store):
-    lab.shell.on_runs(True)
-    lab._runs_page.runs.on_open("slow 1")
-    lab._runs_page.run.on_act("start")
+    lab.shell.on_page("runs")
+    lab._pages["runs"].runs.on_open("slow 1")
+    lab._pages["runs"].run.on_act("start")
     settle(lab, lambda: lab.session.experiment.training.learning_rate == RATES["slow"] and not lab.session.building)
     settle(lab, lambda: lab.session.run.experiment.architecture.seed == 1)
     assert lab.session.run.step == 0

@@ -1,7 +1,7 @@
 import gc
+import threading
 import time
 import weakref
-from itertools import pairwise
 
 import pytest
 
@@ -9,8 +9,9 @@ from tests.dash.driven import DrivenRun, breaking, settle
 from tlab_core.experiment import default_experiment
 from tlab_core.settings import Problem, SettingsError
 from tlab_dash.fleet import Fleet
+from tlab_dash.knob_names import differences, with_knobs
 from tlab_dash.seat import GHOST_STEPS
-from tlab_dash.session import Session, differences, with_knobs
+from tlab_dash.session import Session
 
 
 @pytest.fixture
@@ -103,25 +104,24 @@ def test_flicking_through_options_keeps_the_ghost(session):
 
 
 def test_knobs_turned_while_a_run_is_built_end_in_the_last_one_alone(fleet):
-    built = []
+    built, go_on = [], threading.Event()
 
     def open_run(experiment):
-        time.sleep(0.05)
-        built.append(experiment.architecture.num_layers)
+        layers = experiment.architecture.num_layers
+        built.append(layers)
+        assert layers == 4 or go_on.wait(10)
         return DrivenRun(experiment)
 
     session = Session(fleet=fleet, open_run=open_run)
     settle(session, lambda: session.run is not None)
-    seen = []
     for layers in (6, 7, 8):
         session.change(num_layers=layers)
-        time.sleep(0.02)
         session.poll()
         assert session.draft.architecture.num_layers == layers
-        seen.append(session.run.experiment.architecture.num_layers)
+        assert session.run.experiment.architecture.num_layers == 4
+    go_on.set()
     settle(session, lambda: session.run.experiment.architecture.num_layers == 8)
-    assert set(seen) == {4}
-    assert len(built) < 4
+    assert built in ([4, 6, 8], [4, 8])
     session.close()
 
 
@@ -290,61 +290,6 @@ def test_settings_that_only_the_corpus_refuses_are_problems_beside_their_knobs(f
     assert (session.run, session.draft.training.seq_len, session.message) == (first, 200, "")
     session.fix(problem)
     settle(session, lambda: session.problems == [] and session.draft.training.seq_len == 64)
-    session.close()
-
-
-def test_a_new_temperature_writes_at_once_though_paused(session):
-    settle(session, lambda: session.text is not None and session.text.done)
-    session.write(temperature=1.5)
-    settle(session, lambda: session.text is not None and session.text.text == "1.5")
-    assert session.run.step == 0
-
-
-def test_write_again_uses_other_dice(session):
-    settle(session, lambda: session.text is not None and session.text.done)
-    session.write(again=True)
-    settle(session, lambda: len({seed for _, _, seed in session.run.requests}) == 2)
-
-
-def test_a_prompt_with_unknown_characters_is_refused_by_name_and_nothing_is_lost(session):
-    prompt = session.prompt
-    session.write(prompt="Ω day")
-    assert "Ω" in session.prompt_message
-    assert session.prompt == prompt
-    session.write(prompt="One")
-    assert (session.prompt, session.prompt_message) == ("One", "")
-    settle(session, lambda: session.text is not None and session.text.prompt == "One")
-
-
-def test_the_texts_at_the_start_and_at_step_100_are_kept_and_others_ever_further_apart(session):
-    settle(session, lambda: len(session.run.samples) == 1)
-    train_to(session, 1000)
-    steps = [sample.step for sample in session.run.samples]
-    assert steps[0] == 0
-    assert any(100 <= step <= 160 for step in steps)  # within a slice of the hundredth
-    after = [step for step in steps if step > 160]
-    assert len(after) > 1
-    assert all(later >= 1.1 * step for step, later in pairwise(after))
-
-
-def test_train_pressed_in_the_middle_of_the_first_text_does_not_lose_it(fleet):
-    session = Session(fleet=fleet, open_run=breaking(writing_pause=0.2))
-    settle(session, lambda: session.run is not None)
-    time.sleep(0.05)  # it is writing by now
-    session.train()
-    settle(session, lambda: session.run.step > 5)
-    assert [sample.step for sample in session.run.samples] == [0]
-    session.close()
-
-
-def test_writing_takes_at_most_about_a_fifth_of_the_time(fleet):
-    session = Session(fleet=fleet, open_run=breaking(writing_pause=0.03))
-    settle(session, lambda: session.run is not None)
-    train_to(session, 1)
-    before, began = len(session.run.requests), time.monotonic()
-    time.sleep(1.5)
-    share = (len(session.run.requests) - before) * 0.03 / (time.monotonic() - began)
-    assert 0.05 < share < 0.25
     session.close()
 
 

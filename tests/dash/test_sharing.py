@@ -18,7 +18,8 @@ from tlab_core.runs import RunError, RunStore, default_folder
 from tlab_core.runs.files import is_locked
 from tlab_dash import Lab
 from tlab_dash.fleet import Fleet
-from tlab_dash.session import Session, with_knobs
+from tlab_dash.knob_names import with_knobs
+from tlab_dash.session import Session
 from tlab_dash.sharing import LONGEST_TROUBLE, Sharing, address_of_page, experiment_of, file_name
 
 

@@ -11,19 +11,22 @@ from tests.dash.test_lab import TINY, settle
 from tlab_core.run import LiveRun, Mark, Sample
 from tlab_dash import Lab, views
 from tlab_dash.architecture_map import map_values
-from tlab_dash.changes import sentences
 from tlab_dash.fleet import Fleet
+from tlab_dash.knob_names import with_knobs
 from tlab_dash.selection import Selection
-from tlab_dash.session import with_knobs
+from tlab_dash.sentences import sentences
 from tlab_dash.time_travel import INVITATION, place, recorded_steps
 from tlab_dash.writing import rows
 
 FAR, EARLIER = 20, 10
 
 
+RUN = with_knobs(TINY, {"architecture.activation_type": "ReLU"})  # whose units switch off as it learns
+
+
 @pytest.fixture(scope="module")
 def far_run():
-    run = LiveRun(TINY)
+    run = LiveRun(RUN)
     run.advance(steps=FAR)
     return run
 
@@ -31,7 +34,7 @@ def far_run():
 @pytest.fixture(scope="module")
 def early_run():
     """The same run, stopped earlier: equal settings make equal numbers."""
-    run = LiveRun(TINY)
+    run = LiveRun(RUN)
     run.advance(steps=EARLIER)
     return run
 
@@ -43,7 +46,13 @@ def session_of(run, step=None, **more):
 # The views -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name, _ in views.VIEWS.items() if name != "loss"])
+def of_one_step(view):
+    """Whether a view shows one step. A curve keeps all, with a line at the one that is looked at; what is measured on
+    demand is of the newest."""
+    return view.needs is None and "shown" not in view.columns(fake_run(layers=1, heads=1, positions=4), Selection())
+
+
+@pytest.mark.parametrize("name", [name for name, view in views.VIEWS.items() if of_one_step(view)])
 def test_a_view_at_an_earlier_step_is_what_it_was_then(name, far_run, early_run):
     view = views.VIEWS.get(name)
     chosen = {"layer": 1, "head": 2, "position": 9, "pinned": True}
@@ -52,6 +61,8 @@ def test_a_view_at_an_earlier_step_is_what_it_was_then(name, far_run, early_run)
     expected = view.columns(early_run, Selection(**chosen))
     moved = False
     for part, table in expected.items():
+        if "scale" in expected and part != "map":
+            continue  # a scale of colours is made from all records, so that they mean the same at every step
         for column, values in table.items():
             np.testing.assert_array_equal(then[part][column], values, err_msg=f"{part}.{column}")
             moved |= not np.array_equal(newest[part][column], values)
@@ -173,7 +184,7 @@ def trained(lab):
 
 def test_moving_it_moves_the_whole_page_and_now_brings_it_back(trained):
     page, run = trained, trained.session.run
-    page.breadcrumb._handle_msg({"head": 1})
+    page.breadcrumb._handle_msg({"choose": {"part": "head", "value": 1}})
     layer, head, _ = page.session.selection.resolve(run)
     newest = (page.probe.markup, page.map.paint, page.changes.sentences)
     ask(page, 1, question=7)

@@ -3,17 +3,20 @@
 // neither restart an animation nor take the focus.
 
 const OUTLINED = 2000  // milliseconds that a changed part stays outlined; the style sheet's animation is as long
+const SWEEP = 600  // milliseconds that a step's signal takes down the drawing, and its gradient up again
 const SLIDE = {duration: 300, easing: "cubic-bezier(.3, 0, .1, 1)"}
 
 export function render({model}) {
   const holder = document.createElement("div")
   holder.className = "tlab-map-holder"
 
+  let sweeping = []  // timers of the sweep that is on
   const changed = new Map()  // since when each part has been outlined
   const parts = () => new Map([...holder.querySelectorAll("[data-key]")].map((part) => [part.dataset.key, part]))
   const boxes = () => new Map([...parts()].map(([key, part]) => [key, part.getBoundingClientRect()]))
 
   function paint() {
+    if (sweeping.length) { return }  // at its end it paints
     const {parts: painted = {}, labels = {}, legend = {}} = model.paint ?? {}
     for (const [key, part] of parts()) {
       if (!(key in painted)) { continue }
@@ -34,7 +37,39 @@ export function render({model}) {
     if (element && text !== undefined && element.textContent !== text) { element.textContent = text }
   }
 
+  // A step's signal on its way down, then its gradient on its way up: each part shows its values as its turn comes.
+  function sweep() {
+    const {down = {}, up = {}} = model.swept ?? {}
+    const drawing = holder.querySelector("svg")
+    if (!drawing || matchMedia("(prefers-reduced-motion: reduce)").matches) { return }
+    stop()
+    const places = boxes()
+    const tops = [...places.values()].map((box) => box.top)
+    const [first, last] = [Math.min(...tops), Math.max(...tops)]
+    for (const [key, part] of parts()) {
+      const filled = part.querySelector(".fill")
+      if (!filled || !(key in down)) { continue }
+      const depth = (places.get(key).top - first) / (last - first || 1)
+      const ways = [[down[key], depth * (SWEEP - 150), "down", "signal"], [up[key], 2 * SWEEP - 150 - depth * (SWEEP - 150), "up", "gradient"]]
+      for (const [[fill, , number], delay, way, name] of ways) {
+        filled.style.setProperty(`--tlab-${way}`, `${delay}ms`)
+        filled.style.setProperty(`--tlab-${name}`, fill)
+        sweeping.push(setTimeout(() => write(part.querySelector(".number"), number), delay))
+      }
+    }
+    drawing.getBoundingClientRect()  // so that a class that was just taken away counts as gone
+    drawing.classList.add("sweep")
+    sweeping.push(setTimeout(() => { stop(); paint() }, 2 * SWEEP + 300))
+  }
+
+  function stop() {
+    sweeping.forEach(clearTimeout)
+    sweeping = []
+    holder.querySelector("svg")?.classList.remove("sweep")
+  }
+
   function draw() {
+    stop()
     const before = boxes()
     const focused = holder.getRootNode().activeElement?.closest?.("[data-layer]")?.dataset.layer
     holder.innerHTML = model.svg
@@ -88,6 +123,7 @@ export function render({model}) {
   })
   model.on("svg", draw)
   model.on("paint", paint)
+  model.on("swept", sweep)
   draw()
   return holder
 }

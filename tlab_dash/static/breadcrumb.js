@@ -1,32 +1,37 @@
-// Layer › head › character: where the page looks, as three selects. Python sends the options and what is selected.
+// Layer › head › character: where the page looks, as selects. Python sends the options and what is selected.
 
 export function render({ model }) {
   const nav = document.createElement("nav");
   nav.className = "crumbs";
   nav.setAttribute("aria-label", "Selection");
-  nav.innerHTML = `
-    <label>Layer <select data-part="layer" aria-label="Layer"></select></label><span aria-hidden="true">›</span>
-    <label>Head <select data-part="head" aria-label="Head"></select></label><span aria-hidden="true">›</span>
-    <select data-part="position" aria-label="Character"></select>
-    <span class="following"></span>
-    <button type="button" class="release">Release</button>`;
-  const selects = [...nav.querySelectorAll("select")];
+  const selects = new Map();
+  model.trail.parts.forEach(({ part, label }, i) => {
+    const select = document.createElement("select");
+    select.dataset.part = part;
+    select.setAttribute("aria-label", label);
+    select.addEventListener("change", () => model.send_msg({ choose: { part, value: offered(part)[select.selectedIndex][0] } }));
+    selects.set(part, select);
+    if (i > 0) nav.append(Object.assign(document.createElement("span"), { textContent: "›", ariaHidden: "true" }));
+    if (part === "position") return nav.append(select);  // “e” at 7 says what it is
+    const named = document.createElement("label");
+    named.append(`${label} `, select);
+    nav.append(named);
+  });
+  nav.insertAdjacentHTML("beforeend", `<span class="following"></span><button type="button" class="release">Release</button>`);
+  const offered = (part) => model.trail.parts.find((other) => other.part === part).options;
+
   const show = () => {
-    const state = model.trail;
-    for (const select of selects) {
-      const options = state.options[select.dataset.part];
-      const key = JSON.stringify(options);
+    for (const { part, options, at } of model.trail.parts) {
+      const select = selects.get(part), key = JSON.stringify(options);
       if (select.dataset.options !== key) {
-        select.replaceChildren(...options.map((label, i) => new Option(label, i)));
+        select.replaceChildren(...options.map(([value, words]) => new Option(words, value)));
         select.dataset.options = key;
       }
-      select.value = state.at[select.dataset.part];
+      select.selectedIndex = options.findIndex(([value]) => value === at);
     }
-    nav.querySelector(".following").textContent = state.note;
-    nav.querySelector(".release").hidden = !state.pinned;
+    nav.querySelector(".following").textContent = model.trail.note;
+    nav.querySelector(".release").hidden = !model.trail.pinned;
   };
-  for (const select of selects)
-    select.addEventListener("change", () => model.send_msg({ [select.dataset.part]: Number(select.value) }));
   nav.querySelector(".release").addEventListener("click", () => model.send_msg({ release: true }));
   model.on("trail", show);
   show();

@@ -1,25 +1,42 @@
-// What changed: sentences and the buttons that go with them. Python composes them; a press sends its action back.
+// What changed: sentences and the buttons that go with them. Python composes them; a press sends its action back, or turns
+// to the page that shows what was said.
 
 export function render({ model }) {
   const panel = document.createElement("div");
   panel.className = "changes-panel";
   panel.innerHTML = `<h2>What changed</h2><div class="sentences"></div><div class="actions"></div>`;
+  const press = (detail) => {
+    if (detail.page) panel.dispatchEvent(new CustomEvent("tlab-page", { bubbles: true, composed: true, detail: detail.page }));
+    else model.send_msg({ action: detail.action });
+  };
+  const make = (label, detail, look = "") => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: label, className: look });
+    button.addEventListener("click", () => press(detail));
+    return button;
+  };
+  const lines = panel.querySelector(".sentences"), buttons = panel.querySelector(".actions");
+  // Numbers come several times a second: a line keeps its nodes, so that a link can be pressed and keeps the focus.
   const show = () => {
-    panel.querySelector(".sentences").replaceChildren(...model.sentences.map((sentence) => {
-      const line = document.createElement("p");
-      line.textContent = sentence.text;
-      line.className = sentence.kind;
-      return line;
-    }));
+    while (lines.childElementCount > model.sentences.length) lines.lastElementChild.remove();
+    model.sentences.forEach(({ text, kind, link }, i) => {
+      const line = lines.children[i] ?? lines.appendChild(document.createElement("p"));
+      if (!line.firstChild) line.append("");
+      if (line.className !== kind) line.className = kind;
+      const words = link ? `${text} ` : text;
+      if (line.firstChild.data !== words) line.firstChild.data = words;
+      const wanted = JSON.stringify(link ?? null);
+      if (line.dataset.link === wanted) return;
+      line.dataset.link = wanted;
+      line.querySelector("button")?.remove();
+      if (link) line.append(make(link.label, link, "link"));
+    });
   };
   const offer = () => {
-    panel.querySelector(".actions").replaceChildren(...model.actions.map((action) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = action.label;
-      button.addEventListener("click", () => model.send_msg({ action: action.name }));
-      return button;
-    }));
+    const wanted = JSON.stringify(model.actions);
+    if (buttons.dataset.offered === wanted) return;
+    buttons.dataset.offered = wanted;
+    buttons.replaceChildren(...model.actions.map(({ name, label, title }) =>
+      Object.assign(make(label, { action: name }), { title: title ?? "" })));
   };
   model.on("sentences", show);
   model.on("actions", offer);

@@ -1,6 +1,7 @@
 // The knobs. Python describes each one (`groups`) and its value (`values`); turning one sends {knob, value} back.
 // A slider runs over a list of stops, so that a learning rate can go 0.001, 0.002, 0.003 and a width can be "auto".
 
+const WEIGHING = 100; // ms
 const PAUSE = 300; // ms: arrow keys fire a change each, so wait for the last
 
 export function render({ model }) {
@@ -21,10 +22,31 @@ export function render({ model }) {
     }, wait));
   };
 
+  // While a slider is held: what would it cost? The newest place of it, a few times a second.
+  let weighing = 0;
+  let latest = null;
+  const weigh = (knob, value) => {
+    latest = { knob, value };
+    weighing ||= setTimeout(() => {
+      weighing = 0;
+      model.send_msg({ weigh: latest });
+    }, WEIGHING);
+  };
+
   const control = (knob, id) => {
     if (knob.kind === "choice") {
       const select = document.createElement("select");
-      select.append(...knob.options.map((name) => new Option(name, name)));
+      const offer = (own) => {
+        const names = knob.options.map((name) => new Option(name, name));
+        select.replaceChildren(...own.map(({ value, label }) => new Option(label, value)), ...names);
+      };
+      offer(knob.name === "corpus" ? model.texts : []);
+      if (knob.name === "corpus") {
+        model.on("texts", () => {
+          offer(model.texts);
+          show();
+        });
+      }
       select.addEventListener("change", () => turn(knob.name, select.value, 0));
       setters.set(knob.name, (value) => (select.value = value));
       return [select];
@@ -53,7 +75,10 @@ export function render({ model }) {
       slider.setAttribute("aria-valuetext", `${stops[slider.value].label} ${knob.unit}`.trim());
       slider.style.setProperty("--filled", `${(100 * slider.value) / Math.max(1, stops.length - 1)}%`);
     };
-    slider.addEventListener("input", say);
+    slider.addEventListener("input", () => {
+      say();
+      weigh(knob.name, stops[slider.value].value);
+    });
     slider.addEventListener("change", () => turn(knob.name, stops[slider.value].value, PAUSE));
     setters.set(knob.name, (value) => {
       stops = knob.stops;
@@ -111,6 +136,7 @@ export function render({ model }) {
     problem.className = "problem";
     problem.setAttribute("role", "alert");
     line.append(label, help(knob), ...(output ? [output] : []), input, problem);
+    if (knob.name === "corpus") line.append(model.get_child("own_text"));
     return line;
   };
 
@@ -125,9 +151,12 @@ export function render({ model }) {
     });
     const summary = document.createElement("p");
     summary.className = "summary";
+    const warning = document.createElement("p");
+    warning.className = "problem cost-warning";
+    warning.setAttribute("role", "status");
     const elsewhere = document.createElement("div");
     elsewhere.className = "problem elsewhere";
-    panel.replaceChildren(...groups, elsewhere, summary, tip);
+    panel.replaceChildren(...groups, elsewhere, summary, warning, tip);
   };
 
   const show = () => {
@@ -163,7 +192,10 @@ export function render({ model }) {
       if (mine.length && folded) folded.open = true;
     }
   };
-  const count = () => (panel.querySelector(".summary").textContent = model.summary);
+  const count = () => {
+    panel.querySelector(".summary").textContent = model.summary;
+    panel.querySelector(".cost-warning").textContent = model.warning;
+  };
 
   build();
   show();
@@ -174,5 +206,6 @@ export function render({ model }) {
   model.on("unheeded", grey);
   model.on("problems", complain);
   model.on("summary", count);
+  model.on("warning", count);
   return panel;
 }

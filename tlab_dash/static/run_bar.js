@@ -19,9 +19,9 @@ export function render({ model }) {
       <div><dt>step</dt><dd data-figure="step"></dd></div>
       <div><dt>loss</dt><dd data-figure="loss"></dd></div>
       <div class="rate"><dt>characters/s</dt><dd data-figure="rate"></dd></div>
+      <div class="left" hidden><dt>left</dt><dd data-figure="left" title="Until training stops by itself"></dd></div>
     </dl>
     <p class="notice" role="status"></p>
-    <button type="button" class="runs-button">Runs</button>
     <div class="share-place"></div>
     <button type="button" class="theme" aria-label="Switch between light and dark">◐</button>
     <button type="button" class="knobs-button" aria-expanded="false">Knobs</button>`;
@@ -43,6 +43,8 @@ export function render({ model }) {
     find('[data-figure="step"]').textContent = status.ready ? number.format(status.step) : "–";
     find('[data-figure="loss"]').textContent = status.loss === null ? "–" : status.loss < 1000 ? status.loss.toFixed(2) : status.loss.toExponential(1);
     find('[data-figure="rate"]').textContent = status.rate === null ? "–" : number.format(status.rate);
+    find('[data-figure="left"]').textContent = status.left;
+    find(".left").hidden = !status.left;
     find("select").value = status.pace;
     const notice = find(".notice");
     if (notice.textContent !== status.notice) notice.textContent = status.notice;
@@ -61,10 +63,6 @@ export function render({ model }) {
     knobs.setAttribute("aria-expanded", String(open));
     bar.classList.toggle("open", open);
     tell("tlab-sheet", open);
-  });
-  find(".runs-button").addEventListener("click", () => {
-    if (knobs.getAttribute("aria-expanded") === "true") knobs.click(); // on a phone they would lie over the runs
-    tell("tlab-runs");
   });
 
   model.on("status", show);

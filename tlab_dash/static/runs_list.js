@@ -61,6 +61,7 @@ export function render({ model }) {
     else {
       cell.dataset.sort = sort;
       const button = make("button", { type: "button", textContent: label });
+      if (sort === "loss") button.title = model.listing.loss_words;
       button.addEventListener("click", () => send({ sort }));
       cell.append(button);
     }

@@ -20,8 +20,8 @@ export function render({ model }) {
   const find = (selector) => page.querySelector(selector);
   for (const tab of page.querySelectorAll("[data-tab]"))
     tab.addEventListener("click", () => model.send_msg({ tab: tab.dataset.tab }));
-  const tell = (name) => page.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true }));
-  find(".back").addEventListener("click", () => tell("tlab-runs"));
+  const tell = (name, detail) => page.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
+  find(".back").addEventListener("click", () => tell("tlab-page", ""));
 
   const show = () => {
     for (const tab of page.querySelectorAll("[data-tab]")) tab.setAttribute("aria-selected", String(tab.dataset.tab === model.tab));
@@ -31,6 +31,17 @@ export function render({ model }) {
   };
   for (const name of ["tab", "ticked", "looking"]) model.on(name, show);
   show();
+  // What is compared stands in the address beside the settings, which are the Share menu's.
+  const address = () => {
+    if (model.comparing === null) return;
+    const { pathname, search, hash } = window.location;
+    const rest = search.slice(1).split("&").filter((part) => part && !part.startsWith("compare="));
+    const said = model.comparing ? [new URLSearchParams({ compare: model.comparing }).toString()] : [];
+    const wanted = [...said, ...rest].join("&");
+    if (search !== (wanted && `?${wanted}`)) history.replaceState(history.state, "", `${pathname}${wanted && `?${wanted}`}${hash}`);
+  };
+  model.on("comparing", address);
+  address();
   setTimeout(() => tell("tlab-arrived"));
   return page;
 }

@@ -10,6 +10,8 @@ const TITLED = (name, content) => `
 const PAGE = `
   <header class="bar">${SLOT("run_bar")}</header>
   <aside class="card knobs" aria-label="Knobs">${SLOT("knobs")}</aside>
+  <aside class="card lesson" aria-label="Lesson" hidden>${SLOT("lesson_card")}</aside>
+  <nav class="pages tabs" aria-label="Pages"></nav>
   <main>
     <section class="card map" aria-label="Architecture map">
       <div class="title tabs" role="group" aria-label="Colour the map by"></div>
@@ -35,6 +37,7 @@ const PAGE = `
       </div>
     </section>
     <section class="card changes" aria-label="What changed">${SLOT("changes")}</section>
+    <section class="page" hidden>${SLOT("page")}</section>
     <section class="time" aria-label="Time travel">${SLOT("time")}</section>
   </main>
   <section class="sheet" aria-label="Runs" hidden>${SLOT("runs")}</section>`;
@@ -44,6 +47,38 @@ function typing(event) {
   return target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA", "BUTTON", "SUMMARY", "A"].includes(target.tagName);
 }
 
+// What is pressed to move the selection. A control that has a use for arrows keeps them, as does a page that is higher than
+// the window: there they scroll.
+const ARROWS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+const KEYS = [
+  ["Space", "train or pause"], ["← →", "head before, head after"], ["↑ ↓", "layer before, layer after"],
+  ["[ ]", "one look back or forward in time"], ["Esc", "follow the liveliest head again"], ["?", "this list"],
+];
+
+function taken(event) {
+  const target = event.composedPath()[0];
+  return event.defaultPrevented || target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName)
+    || event.composedPath().some((node) => node.matches?.("dialog, [popover], [role=slider], [role=listbox]"));
+}
+
+function moves(event) {
+  if (taken(event) || event.metaKey) return "";
+  if (event.key === "[" || event.key === "]") return event.key;
+  if (event.ctrlKey || event.altKey || event.shiftKey) return "";
+  const root = document.documentElement;
+  return event.key.startsWith("Arrow") && (/Left|Right/.test(event.key) || root.scrollHeight <= root.clientHeight)
+    ? ARROWS[event.key] : "";
+}
+
+function keysTip() {
+  const help = Object.assign(document.createElement("button"), { type: "button", textContent: "?", className: "keys", title: "Keys" });
+  help.setAttribute("aria-label", "Keys of the keyboard");
+  const tip = Object.assign(document.createElement("div"), { className: "menu keys-tip", popover: "auto" });
+  tip.innerHTML = `<h2>Keys</h2><dl>${KEYS.map(([key, does]) => `<dt><kbd>${key}</kbd></dt><dd>${does}</dd>`).join("")}</dl>`;
+  help.popoverTargetElement = tip;
+  return [help, tip];
+}
+
 export function render({ model }) {
   const page = document.createElement("div");
   page.className = "bench";
@@ -51,7 +86,7 @@ export function render({ model }) {
   for (const slot of page.querySelectorAll("[data-slot]")) slot.append(model.get_child(slot.dataset.slot));
 
   // Titles and captions come from the views; some name the layer that is selected. These three change by messages.
-  const told = { titles: model.titles, captions: model.captions, statistics: model.statistics };
+  const told = { titles: model.titles, captions: model.captions, statistics: model.statistics, lesson: model.lesson, bright: model.bright };
   const name = () => {
     for (const [kind, attribute] of [["titles", "title"], ["captions", "caption"]])
       for (const node of page.querySelectorAll(`[data-${attribute}]`)) {
@@ -81,35 +116,81 @@ export function render({ model }) {
     }));
   };
   colour();
-  // The runs page lies over the bench. It has an address of its own, #runs, so that the browser's Back leads out of it.
-  const sheet = page.querySelector(".sheet");
-  const cover = (covered) => {
-    if (sheet.hidden !== covered) return;
-    sheet.hidden = !covered;
-    for (const part of page.querySelectorAll(":scope > main, :scope > .knobs")) part.inert = covered;
-    document.body.style.overflow = covered ? "hidden" : "";
-    model.send_msg({ runs: covered });
+  // Each page beside the bench has an address of its own, #training, so that the browser's Back leads out of it. The runs
+  // lie over the knobs as well.
+  const nav = page.querySelector(".pages"), sheet = page.querySelector(".sheet");
+  const beside = page.querySelector("main > .page");
+  const names = model.pages.map(({ name }) => name);
+  let shown = "", lesson = "";
+  for (const { name, title } of [{ name: "", title: "Bench" }, ...model.pages]) {
+    const tab = Object.assign(document.createElement("button"), { type: "button", textContent: title });
+    tab.dataset.page = name;
+    tab.addEventListener("click", () => go(name));
+    nav.append(tab);
+  }
+  const [help, tip] = keysTip();
+  nav.append(help, tip);
+  const turnTo = (name) => {
+    sheet.hidden = name !== "runs";
+    beside.hidden = name === "" || name === "runs";
+    page.classList.toggle("paged", !beside.hidden);
+    beside.style.setProperty("--tall", `${model.pages.find((other) => other.name === name)?.tall ?? 0}px`);
+    for (const part of page.querySelectorAll(":scope > main, :scope > aside, :scope > .pages")) part.inert = !sheet.hidden;
+    document.body.style.overflow = sheet.hidden ? "" : "hidden";
+    for (const tab of nav.querySelectorAll("[data-page]")) {
+      if (tab.dataset.page === name) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+    }
+    if (name !== shown) model.send_msg({ page: name });
+    shown = name;
   };
-  const uncover = () => {
-    if (window.location.hash === "#runs") history.replaceState(history.state, "", window.location.pathname + window.location.search);
-    cover(false);
+  const go = (name) => {
+    if (name === shown) return;
+    const place = window.location.pathname + window.location.search;
+    if (name) history.pushState(null, "", `#${name}`);
+    else history.replaceState(history.state, "", place + (lesson && `#lesson=${lesson}`));
+    turnTo(name);
   };
-  const travel = () => cover(window.location.hash === "#runs");
-  page.addEventListener("tlab-runs", () => {
-    if (!sheet.hidden) return uncover();
-    if (window.location.hash !== "#runs") history.pushState(null, "", "#runs");
-    cover(true);
-  });
+  // A lesson takes the knobs' place, whatever page is on show. Its address is that of its bench: #lesson=norm-first.
+  const WATCHED = { map: ["map"], writing: ["text"], loss: ["loss"], depth: ["signal", "layer_statistics"], heads: ["heads"], head: ["attention", "qk"] };
+  const beginOrEnd = () => {
+    const [before, now] = [lesson, told.lesson];
+    lesson = now;
+    page.classList.toggle("lesson-on", now !== "");
+    page.querySelector(":scope > .lesson").hidden = now === "";
+    if (before === now) return;
+    const place = window.location.pathname + window.location.search + (now && `#lesson=${now}`);
+    if (now && shown) {
+      history.pushState(null, "", place); // Back leads to the list that it was chosen from
+      turnTo("");
+    } else if (!shown) history.replaceState(history.state, "", place);
+  };
+  const dim = () => {
+    page.classList.toggle("map-first", told.bright.length === 1 && told.bright[0] === "map");
+    for (const [card, watched] of Object.entries(WATCHED))
+      page.querySelector(`main > .${card}`).classList.toggle("bright", watched.some((view) => told.bright.includes(view)));
+  };
+  const travel = () => {
+    const place = decodeURIComponent(window.location.hash.slice(1));
+    const wanted = place.startsWith("lesson=") ? place.slice(7) : "";
+    turnTo(names.includes(place) ? place : "");
+    if (!names.includes(place) && wanted !== lesson) model.send_msg({ lesson: wanted });
+  };
+  page.addEventListener("tlab-page", (event) => go(event.detail));
   window.addEventListener("popstate", travel);
+  beginOrEnd();
+  dim();
   travel();
   // Bokeh sends models that have only just come back, whole, in the next message that speaks of them, and the server warns
   // that it knows them. This message speaks of none, and makes them old.
   page.addEventListener("tlab-arrived", () => model.send_msg({}));
   model.on("msg:custom", (news) => {
-    if ("runs" in news) return uncover();
+    if ("page" in news) return go(news.page);
     Object.assign(told, news);
     name();
     if ("statistics" in news) colour();
+    if ("lesson" in news) beginOrEnd();
+    if ("bright" in news) dim();
   });
   model.on("tab", turn);
   name();
@@ -151,15 +232,22 @@ export function render({ model }) {
   });
   watcher.observe(room);
   page.addEventListener("tlab-sheet", (event) => page.classList.toggle("sheet-open", event.detail));
+  page.addEventListener("tlab-fold", (event) => page.classList.toggle("lesson-folded", event.detail));
 
   const key = (event) => {
+    const way = sheet.hidden ? moves(event) : "";
     if (event.code === "Space" && !typing(event) && !event.repeat) {
       event.preventDefault();
       model.send_msg({ key: "space" });
     } else if (event.key === "Escape" && !sheet.hidden) {
-      uncover();
+      go("");
     } else if (event.key === "Escape") {
-      model.send_msg({ key: "escape" });
+      if (!tip.matches(":popover-open")) model.send_msg({ key: "escape" });
+    } else if (event.key === "?" && !taken(event)) {
+      tip.togglePopover();
+    } else if (way) {
+      event.preventDefault();
+      model.send_msg({ key: way });
     }
   };
   document.addEventListener("keydown", key);

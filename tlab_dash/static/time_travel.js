@@ -12,10 +12,11 @@ export function render({ model }) {
     <button type="button" class="play"></button>
     <input type="range" min="0" step="1" aria-label="Step to look at">
     <p class="words"></p>
-    <button type="button" class="now">Now</button>`;
+    <button type="button" class="now"></button>`;
   const find = (selector) => strip.querySelector(selector);
   const play = find(".play");
   const slider = find("input");
+  find(".now").textContent = model.button;
   let timer = null;
   let asked = null; // the stop that Python was asked for and has not shown yet
   let count = 0; // of questions, so that an answer to an earlier one is known as such

@@ -2,38 +2,35 @@
 
 export function render({ model }) {
   const panel = document.createElement("div");
-  panel.className = "writing-panel";
+  panel.className = "writing-panel tip-room";
   panel.innerHTML = `
     <div class="title">
       <h2>What it writes</h2>
-      <label class="prompt">after <input type="text" aria-label="Prompt" spellcheck="false" autocomplete="off" maxlength="60"></label>
       <p class="message" role="alert"></p>
-      <label class="temperature">Temperature <output></output>
-        <input type="range" aria-label="Temperature" min="0" max="2" step="0.05"></label>
-      <button type="button" aria-label="Write again with other dice">Write</button>
+      <button type="button" class="more" aria-haspopup="dialog" aria-expanded="false" aria-label="More about how it is drawn">More</button>
     </div>
-    <ol class="texts" aria-live="off"></ol>`;
+    <ol class="texts" aria-live="off"></ol>
+    <div class="menu drawing" role="dialog" aria-label="How it is drawn" popover></div>`;
   const find = (selector) => panel.querySelector(selector);
-  const prompt = find(".prompt input");
-  const slider = find(".temperature input");
-  const texts = find(".texts");
-  let timer = null;
+  const [message, more, menu, texts] = [".message", ".more", ".menu", ".texts"].map(find);
+  const controls = samplingControls(model);
+  const key = shadeKey();
+  find("h2").after(controls.prompt);
+  message.after(key, controls.temperature);
+  menu.append(controls.cuts, shadeKey("Shades: "));
 
-  const warm = () => {
-    find("output").textContent = Number(slider.value).toFixed(2);
-    slider.style.setProperty("--filled", `${50 * slider.value}%`);
-  };
-  slider.addEventListener("input", () => {
-    warm();
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      timer = null;
-      model.send_msg({ temperature: Number(slider.value) });
-    }, 80);
+  more.popoverTargetElement = menu;
+  menu.addEventListener("toggle", (event) => {
+    const open = event.newState === "open";
+    more.setAttribute("aria-expanded", String(open));
+    if (!open) return;
+    const at = more.getBoundingClientRect();
+    menu.style.inset = "auto";
+    menu.style.left = `${Math.max(8, Math.min(at.right, document.documentElement.clientWidth - 8) - menu.offsetWidth)}px`;
+    menu.style.top = `${panel.getBoundingClientRect().bottom + 6}px`; // the text stays in sight
   });
-  prompt.addEventListener("input", () => (prompt.size = Math.max(6, prompt.value.length + 1)));
-  prompt.addEventListener("change", () => model.send_msg({ prompt: prompt.value }));
-  find("button").addEventListener("click", () => model.send_msg({ write: true }));
+  // The page's own keys are not meant there: Escape closes the menu.
+  menu.addEventListener("keydown", (event) => event.stopPropagation());
 
   const line = () => {
     const row = document.createElement("li");
@@ -43,20 +40,12 @@ export function render({ model }) {
       row.append(span);
     }
     row.lastChild.append(document.createElement("i"), document.createElement("b"));
+    row.prompt = shadedText(row.querySelector("i"), { label: "Prompt" });
+    row.story = shadedText(row.querySelector("b"), { label: "Newest text, arrow keys walk through its characters" });
     return row;
   };
   const write = (node, text) => {
-    if (node.textContent !== text) node.textContent = text; // textContent: whatever the model writes stays text
-  };
-  const writeStory = (node, text) => {
-    if (node.dataset.text === text) return;
-    node.dataset.text = text;
-    node.replaceChildren(...text.split(/(⏎+)/).map((piece) => {
-      if (!piece.startsWith("⏎")) return piece;
-      const sign = document.createElement("s");
-      sign.textContent = piece;
-      return sign;
-    }));
+    if (node.textContent !== text) node.textContent = text;
   };
   const showTexts = () => {
     while (texts.children.length < model.texts.length) texts.append(line());
@@ -65,25 +54,17 @@ export function render({ model }) {
       const row = texts.children[i];
       row.className = entry.kind;
       write(row.querySelector(".when"), entry.when);
-      writeStory(row.querySelector("i"), entry.prompt);
-      writeStory(row.querySelector("b"), entry.text);
+      row.prompt(entry.prompt);
+      row.story(entry.text, entry.shades, entry.tips);
     });
-  };
-  const showPrompt = () => {
-    if (panel.getRootNode().activeElement !== prompt || !model.message) prompt.value = model.prompt;
-    prompt.size = Math.max(6, prompt.value.length + 1);
+    key.hidden = model.message !== "" || !model.texts.at(-1)?.shades;
   };
   const showMessage = () => {
-    write(find(".message"), model.message);
-    prompt.setAttribute("aria-invalid", String(model.message !== ""));
+    write(message, model.message);
+    showTexts();
   };
-  const showTemperature = () => {
-    if (timer === null) slider.value = model.temperature;
-    warm();
-  };
-  for (const [name, show] of Object.entries({ texts: showTexts, prompt: showPrompt, message: showMessage, temperature: showTemperature })) {
-    model.on(name, show);
-    show();
-  }
+  model.on("texts", showTexts);
+  model.on("message", showMessage);
+  showMessage();
   return panel;
 }

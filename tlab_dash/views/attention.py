@@ -86,6 +86,7 @@ def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
 attention = View(
     name="attention",
     title="Attention",
+    heading="Layer {layer}, head {head}",
     caption="Each row is a character; ink shows which earlier ones it reads.",
     columns=columns,
     draw=draw,

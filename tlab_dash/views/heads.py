@@ -7,13 +7,10 @@ import numpy as np
 
 from tlab_dash.theme import Theme, attention_palette
 from tlab_dash.views import look
+from tlab_dash.views.roles import role, scores_by_head
 from tlab_dash.views.view import Columns, Range, Table, View, row
 
-# What a head is called when that share of its attention is large: in itself, and against reading everything alike.
-ROLES = {"previous_token": "previous", "first_token": "first", "induction": "induction"}
 SHORT = {"previous": "prev", "induction": "induct"}  # where four tiles or more stand side by side
-ROLE_FROM, ROLE_TIMES = 0.2, 2.0
-EVEN_FROM = 0.9  # share of the entropy of reading everything alike
 MOST_PIXELS = 200  # a side of the mosaic; maps that are finer than the screen are pooled
 
 ACROSS, DOWN = hv.Dimension("across", unit="tiles"), hv.Dimension("down", unit="tiles")
@@ -25,12 +22,12 @@ def columns(run, selection, ghost=None) -> Columns:
     layer, head, _ = selection.resolve(run)
     maps = row(run, "attention", selection.step)["weight"][layer]
     per_row = tiles_across(len(maps))
-    mosaic, side = _mosaic(maps, per_row)
+    picture, side = mosaic(maps, per_row)
     left, top = np.arange(len(maps)) % per_row, np.arange(len(maps)) // per_row
     frames = {"left": left + 0.0, "bottom": top + 0.0, "right": left + side, "top": top + side}
     return {
         "tiles": {"per_row": np.array([per_row]), "heads": np.array([len(maps)])},
-        "map": mosaic,
+        "map": picture,
         "frames": frames,
         "chosen": {edge: places[head : head + 1] for edge, places in frames.items()},
         "names": {"across": left + side - 0.02, "down": top + 0.03, "name": _names(run, selection, layer, per_row)},
@@ -73,44 +70,30 @@ def tiles_across(heads: int) -> int:
     return int(np.ceil(np.sqrt(heads)))
 
 
-def role(scores: dict[str, float], positions: int) -> str:
-    """Return a head's role in a word with its score, from the head statistics.
-
-    >>> role({"previous_token": 0.39, "first_token": 0.1, "induction": 0.05, "entropy": 1.0}, positions=64)
-    'previous 0.39'
-    """
-    if not np.isfinite(scores["entropy"]):
-        return "broken"
-    best = max(ROLES, key=lambda name: np.nan_to_num(scores[name]))
-    count = np.arange(1, positions + 1)  # a query reads itself and what came before; an even head gives each 1/count
-    if scores[best] >= max(ROLE_FROM, ROLE_TIMES * (1 / count).mean()):
-        return f"{ROLES[best]} {scores[best]:.2f}"
-    return "even" if scores["entropy"] >= EVEN_FROM * np.log(count).mean() else "mixed"
+def tile_name(scores: dict[str, float], positions: int, number: int, per_row: int) -> str:
+    """Return what stands in a head's tile: its number and role, and the score below where there is one."""
+    word, *score = role(scores, positions).split()
+    if per_row >= 4:
+        word = SHORT.get(word, word)
+    return "\n".join([f"{number} {word}", *score])
 
 
 def _names(run, selection, layer: int, per_row: int) -> np.ndarray:
-    record = row(run, "heads", selection.step)
-    scores = {name: record[name][layer] for name in (*ROLES, "entropy")}
     positions = len(run.recorder.coordinates["query"])
-    names = []
-    for head in range(len(scores["entropy"])):
-        word, *score = role({name: float(values[head]) for name, values in scores.items()}, positions).split()
-        if per_row >= 4:
-            word = SHORT.get(word, word)
-        names.append("\n".join([f"{head} {word}", *score]))
-    return np.array(names, dtype=object)
+    scores = scores_by_head(run, selection.step)[layer]
+    return np.array([tile_name(scores[i], positions, i, per_row) for i in range(len(scores))], dtype=object)
 
 
-def _mosaic(maps: np.ndarray, per_row: int) -> tuple[Table, float]:
-    """Lay maps (head, query, key) out row by row with gaps between; return the picture and a tile's side without gap."""
-    count = maps.shape[-1]
-    pool = max(1, int(np.ceil(count * per_row / MOST_PIXELS)))
+def mosaic(maps: np.ndarray, per_row: int, most: int = MOST_PIXELS) -> tuple[Table, float]:
+    """Lay maps (head, query, key) out row by row with gaps between, about `most` pixels wide and high at the most; return
+    the picture and a tile's side without gap."""
+    rows = -(-len(maps) // per_row)
+    pool = max(1, int(np.ceil(maps.shape[-1] * max(per_row, rows) / most)))
     if pool > 1:
         maps = _pooled(maps, pool)
     side = maps.shape[-1]
     gap = max(1, round(0.05 * side))
     pitch = side + gap
-    rows = -(-len(maps) // per_row)
     tiles = np.zeros((rows * per_row, pitch, pitch), dtype=np.uint8)
     tiles[: len(maps), :side, :side] = np.rint(255 * np.nan_to_num(maps))
     picture = tiles.reshape(rows, per_row, pitch, pitch).swapaxes(1, 2).reshape(rows * pitch, per_row * pitch)
@@ -132,6 +115,7 @@ def _pooled(maps: np.ndarray, pool: int) -> np.ndarray:
 heads = View(
     name="heads",
     title="Heads",
+    heading="Heads of layer {layer}",
     caption="Each square is one head's attention: a row a character, ink where it reads. Pick one.",
     columns=columns,
     draw=draw,

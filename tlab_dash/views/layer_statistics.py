@@ -39,7 +39,7 @@ PLACE = hv.Dimension("place", label="place in the layer")
 def columns(run, selection, ghost=None) -> Columns:
     """Return the RMS of signal and gradient at each place of the chosen layer that exists, and the dead share in words."""
     layer, _, _ = selection.resolve(run)
-    shown = [place for place in PLACES if _exists(run, place)]
+    shown = [place for place in PLACES if exists(run, place)]
     place = np.arange(len(shown), dtype=float)
     signal, gradient = ({"rms": rms, "place": place} for rms in _sizes(run, shown, layer, selection.step))
     ghosts = [empty("rms", "place")] * 2
@@ -100,8 +100,8 @@ def limits(columns: Columns) -> tuple[Range, Range]:
     return _decades(columns[part]["rms"] for part in parts), (count - 0.5, -0.5)
 
 
-def _exists(run, place: Place) -> bool:
-    """Whether the run's layers have such a place: the first record says so, as a later one may be NaN because a run broke.
+def exists(run, place: Place) -> bool:
+    """Return whether the run's layers have such a place. The first record says so, as a later one may be NaN.
 
     A norm on the road puts out the residual stream itself, which has a row already.
     """
@@ -138,6 +138,7 @@ def _decades(sizes: Iterable[np.ndarray]) -> Range:
 layer_statistics = View(
     name="layer_statistics",
     title="Inside the layer",
+    heading="Inside layer {layer}",
     caption="Dots: how large the signal is at each place. Triangles: how strongly each place is told to change.",
     columns=columns,
     draw=draw,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bokeh.core.properties import value
-from bokeh.models import CustomJSTicker
+from bokeh.models import CustomJSTicker, CustomJSTickFormatter
 
 from tlab_dash.theme import Theme
 
@@ -51,6 +51,17 @@ def text(theme: Theme, **options) -> dict:
 def log_ticker() -> CustomJSTicker:
     """Return a ticker for a logarithmic axis that names round numbers and never crowds them."""
     return CustomJSTicker(major_code=_LOG_TICKS)
+
+
+def log_axis(axis: str) -> dict:
+    """Return the options that make an axis, "x" or "y", logarithmic."""
+    return {f"log{axis}": True, f"{axis}ticks": log_ticker(), f"{axis}formatter": short_numbers()}
+
+
+def short_numbers() -> CustomJSTickFormatter:
+    """Return a formatter of ticks in up to three digits: 0.0003 and not 0.00030000000000000003."""
+    return CustomJSTickFormatter(code="return Math.abs(tick) >= 1e4 && Math.abs(tick) < 1e9 ? tick.toLocaleString('en')"
+                                      " : Number(tick.toPrecision(3)).toString()")
 
 
 def hide_empty_legend_items(figure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from html import escape
 
 import numpy as np
@@ -26,6 +27,15 @@ def probe_text(run, selection, theme: Theme = LIGHT) -> str:
         f'<div class="tlab-probe" style="font-family:ui-monospace,Menlo,Consolas,monospace;line-height:1.5;'
         f'white-space:pre-wrap;overflow-wrap:anywhere;color:{theme.text}">{"".join(spans)}</div>'
     )
+
+
+def reading(run, selection) -> str:
+    """Return all weights of the chosen head, row by row without the future (query q has q + 1), for the page to shade the
+    text by any of them: base64 of unsigned 16-bit numbers, little-endian, 65535 for a weight of 1."""
+    layer, head, _ = selection.resolve(run)
+    weights = row(run, "attention", selection.step)["weight"][layer, head]
+    seen = np.clip(np.nan_to_num(weights[np.tri(len(weights), dtype=bool)]), 0, 1)
+    return b64encode(np.rint(65535 * seen).astype("<u2").tobytes()).decode("ascii")
 
 
 def breadcrumb(run, selection) -> tuple[str, str, str]:

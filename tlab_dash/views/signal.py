@@ -7,6 +7,7 @@ import numpy as np
 
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
+from tlab_dash.views.series import log_range
 from tlab_dash.views.view import Columns, Range, View, empty, ghost_step, row
 
 DEPTH = hv.Dimension("depth", label="depth", unit="layers")
@@ -19,7 +20,7 @@ def columns(run, selection, ghost=None) -> Columns:
     layer, _, _ = selection.resolve(run)
     now = row(run, "residual", selection.step)["rms"]
     then = row(ghost, "residual", ghost_step(run, selection))["rms"] if ghost else None
-    bottom, top = _log_limits(now, then)
+    bottom, top = log_range(now, then)
     edges = np.array([[2 * layer + 0.5, bottom, 2 * layer + 2.5, top]])
     return {
         "layers": {"layer": run.recorder.coordinates["layer"]},
@@ -65,15 +66,6 @@ def _profile(rms: np.ndarray | None) -> dict[str, np.ndarray]:
     if rms is None:
         return empty("depth", "rms")
     return {"depth": np.arange(len(rms), dtype=float), "rms": np.asarray(rms, dtype=float)}
-
-
-def _log_limits(*profiles: np.ndarray | None) -> tuple[float, float]:
-    """A quarter more room than the sizes need, and never less than a factor of ten, so that noise looks like noise."""
-    sizes = np.concatenate([profile for profile in profiles if profile is not None] or [np.ones(1)])
-    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    low, high = (sizes.min() / 1.25, sizes.max() * 1.25) if len(sizes) else (0.1, 10.0)
-    spare = max(1.0, (10 / (high / low)) ** 0.5)
-    return float(low / spare), float(high * spare)
 
 
 signal = View(

@@ -6,6 +6,7 @@ snapshot stores the columns of every layer and head beside one drawing, a compar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,7 +33,12 @@ class View:
     limits(columns)                 ((left, right), (bottom, top)) of the axes; a pair may run downwards
     fixed                           parts that are not drawn but shape the figure (names on an axis): when one of them
                                     changes the figure has to be drawn anew
+    told                            parts that are not drawn and do not shape the figure: what only `note` reads
     pick(columns, x, y)             what a tap there chooses, e.g. {"head": 3}; None where there is nothing
+    heading                         the title on the bench, where it may name {layer} and {head}, those that are selected
+    note(columns)                   a sentence with what the picture shows now in numbers; empty where there is none to say
+    needs(run, selection)           {analysis: options} that have to be taken of the run first (`run.analyses`); until they
+                                    are, `columns` returns empty parts
     """
 
     name: str
@@ -42,7 +48,11 @@ class View:
     draw: Callable[[Columns, Theme], hv.Overlay]
     limits: Callable[[Columns], tuple[Range, Range]]
     fixed: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     pick: Callable[[Columns, float, float], dict[str, int] | None] | None = None
+    heading: str = ""
+    note: Callable[[Columns], str] | None = None
+    needs: Callable[..., dict[str, dict]] | None = None
 
     def __post_init__(self):
         VIEWS.register(self.name)(self)
@@ -54,13 +64,24 @@ class View:
         limits = {"xlim": (min(left, right), max(left, right)), "ylim": (min(bottom, top), max(bottom, top))}
         return self.draw(columns, theme).opts(**limits, backend="bokeh")
 
+    def headed(self, layer: int, head: int) -> str:
+        """Return the title while this layer and head are selected."""
+        return (self.heading or self.title).format(layer=layer, head=head)
+
     def drawn(self, columns: Columns) -> list[str]:
         """Return the parts that have an element of their own, in the order of the overlay."""
-        return [part for part in columns if part not in self.fixed]
+        return [part for part in columns if part not in self.fixed and part not in self.told]
 
     def __call__(self, run, selection: Selection | None = None, ghost=None, theme: Theme = LIGHT) -> hv.Overlay:
-        """Draw `run`, for a notebook: the newest step and the liveliest head unless `selection` says otherwise."""
-        return self.element(self.columns(run, selection or Selection(), ghost), theme)
+        """Draw `run`, for a notebook: the newest step and the liveliest head unless `selection` says otherwise.
+
+        What the view needs beside the history is measured first; a saved run has no model for it, and parts stay empty.
+        """
+        selection = selection or Selection()
+        for name, options in (self.needs(run, selection) if self.needs else {}).items():
+            if analysis(run, name, options) is None and hasattr(run, "analyse"):
+                run.analyse(name, **options)
+        return self.element(self.columns(run, selection, ghost), theme)
 
 
 def ensure_backend() -> None:
@@ -75,6 +96,12 @@ def values(run, group: str, variable: str) -> np.ndarray:
     """Return one recorded variable, all steps."""
     # Variables rather than DataArrays, of which xarray makes a new one at each access: 5 against 35 µs, 60 times a refresh.
     return run.recorder.group(group).variables[variable].values
+
+
+def analysis(run, name: str, options: dict):
+    """Return the newest Dataset of an analysis if it was taken with these options, else None."""
+    found = run.analyses.get(name)
+    return found if found is not None and json.loads(found.attrs["options"]) == options else None
 
 
 class Row:

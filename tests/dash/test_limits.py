@@ -1,0 +1,307 @@
+"""A class on one server: what a page may not ask for, who gets a place, and what becomes of pages nobody looks at."""
+
+import gc
+import tracemalloc
+from types import SimpleNamespace
+
+import pytest
+
+from tests.dash.driven import DrivenRun, breaking, settle
+from tests.dash.fakes import fake_run
+from tlab_core.experiment import default_experiment
+from tlab_core.limits import LimitError, Limits
+from tlab_core.settings import SettingsError
+from tlab_dash import limits as server
+from tlab_dash import run_bar, sharing
+from tlab_dash.controls import Knobs
+from tlab_dash.fleet import Fleet
+from tlab_dash.idle import Idle
+from tlab_dash.knob_names import with_knobs
+from tlab_dash.limits import Places, full_page, server_limits, within
+from tlab_dash.run_bar import notice
+from tlab_dash.session import Session
+
+FIRST = default_experiment()
+
+
+@pytest.fixture
+def fleet():
+    fleet = Fleet(slice_seconds=0.02)
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def opened(fleet):
+    sessions = []
+
+    def open_session(kind=DrivenRun, **limits):
+        session = Session(fleet=fleet, open_run=kind, limits=Limits(**limits))
+        sessions.append(session)
+        settle(session, lambda: session.run is not None or session.message or session.problems)
+        return session
+
+    yield open_session
+    for session in sessions:
+        session.close()
+
+
+# ---- what a page may not ask for
+
+
+def test_a_model_that_is_too_large_is_refused_beside_its_knob_and_the_run_stays(opened):
+    session = opened(parameters=1_000_000)
+    first = session.run
+    session.change(num_layers=12)
+    (problem,) = session.problems
+    assert problem.knob == "architecture.num_layers"
+    assert problem.allowed.startswith("models have at most 1,000,000 parameters here")
+    assert session.draft.architecture.num_layers == 12
+    assert (session.run, session.experiment.architecture.num_layers) == (first, 4)
+    session.fix(problem)
+    settle(session, lambda: session.run is not first)
+    assert session.problems == []
+    assert session.run.experiment.architecture.num_layers == problem.fix["architecture.num_layers"]
+
+
+def test_saved_settings_and_a_longer_schedule_are_held_to_the_limits_too(opened):
+    session = opened(parameters=1_000_000, steps=2000)
+    first = session.run
+    session.start(with_knobs(FIRST, {"architecture.hidden_dim": 512}))
+    assert [problem.knob for problem in session.problems] == ["architecture.hidden_dim"]
+    session.extend(5000)
+    assert session.problems[0].fix == {"training.steps": 2000}
+    assert (session.run, session.state) == (first, "ready")
+    assert session.experiment.training.steps == 2000
+
+
+def test_a_run_ends_at_the_last_step_that_it_may_make_and_the_page_says_so(opened):
+    session = opened(steps=2000)
+    session.run.step = 1990
+    session.train()
+    settle(session, lambda: session.state == "paused")
+    assert session.run.step == 2000
+    session.train()  # past the horizon a run would otherwise go on for ever
+    settle(session, lambda: session.state == "paused")
+    session.step_once()
+    settle(session, lambda: not session._seat._commands)
+    assert session.run.step == 2000
+    assert notice(session) == "Runs end at step 2,000 here."
+
+
+def test_the_vocabulary_counts_once_the_text_has_decided_it():
+    open_run = within(Limits(parameters=1_000_000), lambda experiment: experiment)
+    assert open_run(FIRST) is FIRST
+    with pytest.raises(SettingsError, match="at most 1,000,000 parameters"):
+        open_run(with_knobs(FIRST, {"architecture.hidden_dim": 256}))
+
+
+def test_a_link_that_asks_for_too_much_gets_a_message(monkeypatch):
+    monkeypatch.setattr(sharing, "server_limits", lambda: Limits(parameters=1_000_000))
+    assert sharing.experiment_of("a.num_layers=5&v=1")[1] == ""
+    asked, trouble = sharing.experiment_of("a.num_layers=12&v=1")
+    assert asked is None
+    assert trouble.startswith("The link asks for more than this lab gives: models have at most 1,000,000 parameters here")
+
+
+def test_the_server_reads_its_environment_once_and_a_bad_value_is_an_error(monkeypatch):
+    server_limits.cache_clear()
+    monkeypatch.setenv("TLAB_MAX_STEPS", "5000")
+    assert server_limits().steps == 5000
+    assert server_limits() is server_limits()
+    server_limits.cache_clear()
+    monkeypatch.setenv("TLAB_MAX_STEPS", "5")
+    with pytest.raises(LimitError, match="leave no room for the run that the lab opens with"):
+        server_limits()
+    monkeypatch.setenv("TLAB_MAX_STEPS", "five")
+    with pytest.raises(LimitError, match="TLAB_MAX_STEPS = 'five' is not allowed"):
+        server_limits()
+    monkeypatch.undo()
+    server_limits.cache_clear()
+
+
+# ---- places
+
+
+def test_as_many_pages_are_open_as_there_are_places():
+    places = Places()
+    pages = [type("Page", (), {})() for _ in range(3)]
+    assert [places.take(page, 2) for page in pages] == [True, True, False]
+    places.leave(pages[0])
+    assert places.take(pages[2], 2)
+    places.leave(pages[2])
+    places.leave(pages[2])
+    assert len(places) == 1
+    del pages
+    gc.collect()
+    assert len(places) == 0  # a page that went without a word
+    assert all(places.take(page, None) for page in [type("Page", (), {})() for _ in range(100)])
+
+
+def test_whoever_gets_no_place_is_told(monkeypatch):
+    monkeypatch.setattr(server, "PLACES", [None] * 30)
+    assert "This lab is full: 30 pages are open" in full_page()
+
+
+# ---- many at once
+
+
+def test_the_page_says_how_many_runs_share_the_cores(opened, monkeypatch):
+    session = opened()
+    monkeypatch.setattr(run_bar, "cores", lambda: 2)
+    monkeypatch.setattr(session._seat._fleet, "waiting", lambda seat: (3, 12))
+    assert notice(session) == ""
+    session.train()
+    assert notice(session) == "12 runs share 2 cores."
+    monkeypatch.setattr(session._seat._fleet, "waiting", lambda seat: (0, 2))
+    assert notice(session) == ""
+
+
+def test_a_new_run_that_waits_says_for_how_many(opened, monkeypatch):
+    session = opened()
+    monkeypatch.setattr(session._seat._fleet, "waiting", lambda seat: (7, 12))
+    session._seat.opening = True
+    session.poll()
+    assert notice(session) == "Building the model … 7 runs go first."
+    assert not session.poll()
+    monkeypatch.setattr(session._seat._fleet, "waiting", lambda seat: (6, 12))
+    assert session.poll()  # the place is news
+    session._seat.opening = False
+
+
+def test_a_run_that_breaks_leaves_the_others_alone(opened):
+    class Exits(DrivenRun):
+        def advance(self, **how):
+            raise SystemExit("a component that calls exit()")
+
+    broken, gone, healthy = opened(breaking(raises_at=3)), opened(Exits), opened()
+    for session in (broken, gone, healthy):
+        session.train()
+    settle(broken, lambda: broken.state == "stopped")
+    settle(gone, lambda: gone.state == "stopped")
+    assert broken.message == "the disk is full"
+    assert gone.message == "a component that calls exit()"
+    step = healthy.run.step
+    settle(healthy, lambda: healthy.run.step > step + 50)
+    assert (healthy.state, healthy.message) == ("training", "")
+    broken.reset()  # and its own page goes on with a new run
+    settle(broken, lambda: broken.state == "ready")
+
+
+# ---- nobody there
+
+
+def test_a_page_falls_asleep_once_and_a_touch_wakes_it():
+    now = [0.0]
+    idle = Idle(20, lambda: now[0])
+    now[0] = 1199.0
+    assert not idle.falls_asleep()
+    now[0] = 1201.0
+    assert [idle.falls_asleep() for _ in range(3)] == [True, False, False]
+    idle.touch()
+    now[0] += 1199.0
+    assert not idle.falls_asleep()
+    now[0] += 2.0
+    assert idle.falls_asleep()
+    assert Idle(1).words == "Paused after 1 minute without a click. Press Train to go on."
+    assert len(Idle(20).words.split()) <= 12
+
+
+def test_zero_minutes_is_never():
+    assert not Idle(0, lambda: 1e12).falls_asleep()
+
+
+class Closable(DrivenRun):
+    """A DrivenRun that counts how often its trainer gave back its buffers."""
+
+    def __init__(self, experiment):
+        super().__init__(experiment)
+        self.closed = 0
+        self.trainer = SimpleNamespace(close=self._close)
+
+    def _close(self):
+        self.closed += 1
+
+
+def test_a_page_that_nobody_touches_pauses_frees_its_memory_and_goes_on_when_asked(opened):
+    session = opened(Closable, idle_minutes=20.0)
+    now = [0.0]
+    session.idle = Idle(20, lambda: now[0])
+    session.train()
+    settle(session, lambda: session.run.step > 3)
+    now[0] = 1199.0
+    session.poll()
+    assert session.state == "training"
+    now[0] = 1201.0
+    settle(session, lambda: session.run.closed == 1)
+    assert session.state == "paused"
+    assert notice(session) == "Paused after 20 minutes without a click. Press Train to go on."
+    session.touch()  # the mouse comes back; the words stay until something is pressed
+    assert notice(session).startswith("Paused after 20 minutes")
+    step = session.run.step
+    session.train()
+    settle(session, lambda: session.run.step > step)
+    assert notice(session) == ""
+
+
+def test_a_page_at_rest_frees_its_memory_without_a_word(opened):
+    session = opened(Closable)
+    now = [1e6]
+    session.idle = Idle(20, lambda: now[0])
+    now[0] += 1201
+    settle(session, lambda: session.run.closed == 1)
+    assert (session.state, notice(session)) == ("ready", "")
+
+
+def test_every_message_of_the_page_is_a_touch(opened):
+    session = opened()
+    now = [0.0]
+    session.idle = Idle(20, lambda: now[0])
+    now[0] = 1300.0
+    session.run.recorder = fake_run(records=1).recorder
+    Knobs(session)._handle_msg({"fix": 0})
+    assert not session.idle.falls_asleep()
+
+
+# ---- opened and closed
+
+
+def open_and_close(fleet, times):
+    for _ in range(times):
+        session = Session(fleet=fleet, open_run=DrivenRun)
+        settle(session, lambda session=session: session.run is not None)
+        session.train()
+        settle(session, lambda session=session: session.run.step > 0)
+        session.close()
+
+
+def growth(fleet, times):
+    """Return by how many bytes and objects the process grows for each page more that was opened and closed."""
+
+    def size():
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0], len(gc.get_objects())
+
+    open_and_close(fleet, 5)
+    tracemalloc.start()
+    try:
+        open_and_close(fleet, 3)
+        before = size()
+        open_and_close(fleet, times)
+        after = size()
+    finally:
+        tracemalloc.stop()
+    return [(new - old) / times for new, old in zip(after, before, strict=True)]
+
+
+def test_pages_that_were_opened_and_closed_leave_nothing_behind(fleet):
+    size, objects = growth(fleet, 50)
+    assert objects < 2  # a session with its run has hundreds
+    assert size < 2000
+
+
+@pytest.mark.slow
+def test_a_thousand_pages_that_were_opened_and_closed_leave_nothing_behind(fleet):
+    size, objects = growth(fleet, 1000)
+    assert objects < 0.1
+    assert size < 100

@@ -1,0 +1,50 @@
+"""All lessons as questions, each with what it takes and whose finding it is."""
+
+from __future__ import annotations
+
+import param
+
+from tlab_core.lessons import LESSONS, Lesson
+from tlab_dash.component import STATIC, STYLE, Component
+from tlab_dash.lessons.card import LESSON_STYLE
+from tlab_dash.session import Session
+from tlab_dash.theme import LIGHT, Theme
+
+
+class LessonList(Component):
+    """The lessons that one session can take."""
+
+    title = "Which question?"
+    caption = "Each trains small models and reads its answer from them. Guess first; then see what the runs say."
+
+    lessons = param.List(default=[], doc="name, title, source and seconds of each; taken: it is the one that is on.")
+
+    _esm = STATIC / "lessons.js"
+    _stylesheets = [STYLE, LESSON_STYLE]
+
+    def __init__(self, session: Session, theme: Theme = LIGHT, **params):
+        """Colours are the page's own custom properties, so that no theme needs to be known here."""
+        super().__init__(sizing_mode="stretch_both", **params)
+        self._session = session
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Mark the lesson that is on."""
+        taking = self._session.lesson
+        on = taking.lesson.name if taking is not None else ""
+        self.lessons = [about(lesson) | {"taken": name == on} for name, lesson in LESSONS.items()]
+
+    def on_take(self, name: str) -> None:
+        """Begin a lesson."""
+        if name in LESSONS.names():
+            self._session.take_lesson(name)
+
+
+def about(lesson: Lesson) -> dict:
+    """Return what the list says of a lesson."""
+    first_author = lesson.paper.authors.partition(",")[0].partition(" &")[0].removesuffix(" et al.")
+    others = "" if first_author == lesson.paper.authors else " et al."
+    if "&" in lesson.paper.authors and "," not in lesson.paper.authors:
+        first_author, others = lesson.paper.authors, ""
+    return {"name": lesson.name, "title": lesson.title, "source": f"{first_author}{others} {lesson.paper.year}",
+            "seconds": round(lesson.seconds)}

@@ -1,0 +1,317 @@
+"""What the lesson's card says at each step, as plain values for the page: blocks from top to bottom, and where one can go.
+
+A block is {"id", "kind", ...}; lesson.js draws the kinds. One that keeps its id is changed in place, so that whoever is in
+the middle of it stays there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tlab_core.lessons import SEEDS
+from tlab_core.lessons.norm_first import fresh_growth
+from tlab_dash.architecture_map.wiring import Wiring
+from tlab_dash.controls import parameter, value_label
+from tlab_dash.figures import knob_words, nats, recent_loss, untrained_loss
+from tlab_dash.lessons.taking import MENDED, STEPS, Taking
+from tlab_dash.sentences import CLOSE_LOSS
+from tlab_dash.session import Session
+
+Block = dict
+
+
+def leaf(taking: Taking, session: Session) -> dict:
+    """Return the leaf that is open: its blocks, the steps and which of them can be gone to, and what is read aloud."""
+    steps = taking.steps
+    at = steps.index(taking.step)
+    return {
+        "name": taking.lesson.name,
+        "title": taking.lesson.title,
+        "step": taking.step,
+        "heading": f"{at + 1}. {STEPS[taking.step]}",
+        "steps": [{"name": step, "label": STEPS[step], "open": taking.may(step)} for step in steps],
+        "blocks": [*_trouble(taking, session), *LEAVES[taking.step](taking, session)],
+        "back": next((step for step in reversed(steps[:at]) if taking.may(step)), ""),
+        "next": next((step for step in steps[at + 1:] if taking.may(step)), ""),
+        "announce": announcement(taking),
+    }
+
+
+def bright(taking: Taking) -> list[str]:
+    """Return which of the page's views the step is about, by name; the others are dimmed. The map is one of them."""
+    if taking.step in ("look", "predict", "fresh"):
+        return ["map"]
+    if taking.step == "keep":
+        return ["map", "text", "loss", "signal", "layer_statistics", "heads", "attention", "qk"]
+    return ["map", "text", *taking.lesson.views]
+
+
+def announcement(taking: Taking) -> str:
+    """Return what a screen reader says aloud: that the race began or ended, and the verdict."""
+    if taking.trouble:
+        return taking.trouble
+    if taking.doing == "done" and taking.verdict is not None:
+        return f"{said(taking)} {taking.verdict.sentence}"
+    return {"racing": "The race has begun.", "others": "The race is over; the other runs train.",
+            "reading": "The numbers are being read."}.get(taking.doing, "")
+
+
+# One function a step --------------------------------------------------------------------------------------------------
+
+
+def look(taking: Taking, session: Session) -> list[Block]:
+    """What to look at on the map, with a switch between the two drawings where they differ."""
+    blocks = [text("look", taking.lesson.look, "lead")]
+    if differ(taking):
+        options = [{"key": key, "label": taking.label_of(key)} for key in taking.racers]
+        blocks.append({"id": "flip", "kind": "flip", "label": "On the map", "options": options})
+    elif taking.doing == "opening" and not taking.trouble:
+        blocks.append(text("building", "The models are being built …", "aside"))
+    return blocks
+
+
+def predict(taking: Taking, session: Session) -> list[Block]:
+    """The question and its answers."""
+    locked = taking.doing not in ("opening", "ready")
+    options = [{"key": key, "label": label} for key, label in taking.lesson.prediction.options.items()]
+    hint = "The guess stands: the runs have begun." if locked else "Guess before anything runs. A wrong guess teaches most."
+    return [
+        {"id": "question", "kind": "choice", "question": taking.lesson.prediction.question, "options": options,
+         "chosen": taking.answer or "", "locked": locked},
+        text("hint", hint, "aside"),
+    ]
+
+
+def fresh(taking: Taking, session: Session) -> list[Block]:
+    """What both models are like before the first step, and the button that runs them."""
+    if taking.doing == "opening":
+        return [text("building", "The models are being built …", "aside")]
+    racers = [(taking.label_of(key), taking.runs[key]) for key in taking.racers if key in taking.runs]
+    blocks = [
+        text("fresh", "Step 0. The probe text has gone through once; nothing has been learned." if len(racers) < 2 else
+             "Step 0. The probe text has gone through both models once; neither has learned anything.", "lead"),
+        table("gradient", "Gradient, last ÷ first layer", [(label, f"{fresh_growth(run):.2g}×") for label, run in racers]),
+        table("loss", "Loss, nats a character", [(label, nats(untrained_loss(run))) for label, run in racers]),
+    ]
+    if taking.doing == "ready":
+        blocks.append(run_button(taking))
+    return blocks
+
+
+def race(taking: Taking, session: Session) -> list[Block]:
+    """How far the runs are."""
+    if taking.doing == "reading":
+        return [*standing(taking, session), text("what", "All runs are there. Their numbers are being read …", "lead")]
+    if taking.doing == "ready":  # something went wrong on the way
+        return [run_button(taking)]
+    if taking.behind is not None:
+        return [text("what", "The race is over. Another run trains out of sight: it would give the repair away.", "lead"),
+                hidden(taking), *standing(taking, session)]
+    several = len(taking.racers) > 1
+    what = {
+        "racing": "Both train in turns, on the same batches." if several else "The model trains.",
+        "others": "The race is over. One more run trains against the one before it.",
+        "done": "The race is over.",
+    }[taking.doing]
+    return [text("what", what, "lead"), *standing(taking, session), *going(taking, session)]
+
+
+def reveal(taking: Taking, session: Session) -> list[Block]:
+    """The guess beside what was measured, in the same words whichever it was."""
+    lesson, first = taking.lesson, taking.lesson.verdict(taking.measured[:1])
+    data = "no answer leads" if first.outcome is None else lesson.prediction.options[first.outcome]
+    return [
+        table("answers", "", [("You said", lesson.prediction.options[taking.answer]), ("The runs say", data)], "said"),
+        text("verdict", first.sentence, "lead"),
+        *stage(taking, session),
+        numbers(taking, 1),
+    ]
+
+
+def repair(taking: Taking, session: Session) -> list[Block]:
+    """The one knob that mends a run, and how the mended one fares against the other."""
+    mend = taking.lesson.repair
+    knob, after = next(iter(mend.knobs.items()))
+    before = value_of(taking, knob)
+    label = parameter(session.draft, knob).label
+    blocks = [
+        text("mend", mend.sentence, "lead"),
+        {"id": "slider", "kind": "slider", "label": label, "stops": [value_label(knob, before), value_label(knob, after)],
+         "at": int(taking.turned_up), "locked": taking.repairing or taking.mended is not None},
+    ]
+    if taking.behind is not None and taking.repairing:
+        return [*blocks, hidden(taking)]
+    if taking.repairing:
+        return [*blocks, *standing(taking, session), *going(taking, session)]
+    if taking.mended is None:
+        hint = "" if taking.turned_up else "Move the slider first."
+        label = f"Run it with {knob_words(session, knob, after)}"
+        return [*blocks, button("repair", label, True, not taking.turned_up, hint)]
+    changed = [(number.label, f"{number.text(taking.measured[0][key])} → {number.text(taking.mended[key])}")
+               for key, number in taking.lesson.numbers.items() if taking.measured[0][key] != taking.mended[key]]
+    return [*blocks, text("how", mended_sentence(taking), "lead"), *standing(taking, session),
+            table("changed", "As it was → mended", changed)]
+
+
+def check(taking: Taking, session: Session) -> list[Block]:
+    """The further seeds, and what all of them say."""
+    done, left = len(taking.measured), SEEDS[len(taking.measured):]
+    seconds = round(taking.lesson.seconds * len(left))
+    blocks = []
+    if taking.checking:
+        words = "The check waits while the bench trains."
+        if session.state != "training":
+            words = "All runs train once more with other dice, out of sight."
+        blocks += [text("what", words, "lead"), hidden(taking), button("stop_check", "Stop")]
+    elif left:
+        listed = " and ".join(str(seed) for seed in left)
+        blocks += [
+            text("what", f"One seed is one roll of the dice. Seed{'s' if len(left) > 1 else ''} {listed} were chosen in "
+                 f"advance, and take about {seconds} s." if done == 1 else
+                 f"{done} of {len(SEEDS)} seeds are done. The rest takes about {seconds} s.", "lead"),
+            button("check", f"Run seed{'s' if len(left) > 1 else ''} {listed}", True),
+        ]
+    verdict = taking.verdict
+    seen = "seen" if verdict.seen else "not seen"
+    blocks += [
+        text("count", f"{verdict.agree} of {verdict.of} seed{'s' if verdict.of > 1 else ''}: {seen}", "count"),
+        text("verdict", verdict.sentence, "lead"),
+        numbers(taking, done),
+    ]
+    return blocks
+
+
+def keep(taking: Taking, session: Session) -> list[Block]:
+    """The sentence to keep, and who found it first."""
+    paper, verdict = taking.lesson.paper, taking.verdict
+    seen = "seen" if verdict.seen else "not seen"
+    return [
+        text("keep", taking.lesson.take_away, "lead"),
+        text("here", f"Here, {verdict.agree} of {verdict.of} seed{'s' if verdict.of > 1 else ''} agreed: {seen}."),
+        text("found", f"The paper: {paper.figure_said}"),
+        {"id": "paper", "kind": "link", "text": paper.title, "url": paper.url,
+         "about": f"{paper.authors} {paper.year}, {paper.section}"},
+        button("leave", "Back to my own run", True),
+        button("list", "All lessons"),
+    ]
+
+
+LEAVES: dict[str, Callable[[Taking, Session], list[Block]]] = {
+    "look": look, "predict": predict, "fresh": fresh, "race": race, "reveal": reveal, "repair": repair, "check": check,
+    "keep": keep,
+}  # fmt: skip
+
+
+# Blocks ---------------------------------------------------------------------------------------------------------------
+
+
+def text(name: str, words: str, style: str = "") -> Block:
+    """Return a paragraph; style is "", "lead", "aside", "count" or "warning"."""
+    return {"id": name, "kind": "text", "text": words, "style": style}
+
+
+def button(action: str, label: str, primary: bool = False, disabled: bool = False, hint: str = "") -> Block:
+    """Return a button that sends its action; `hint` says beside it why it can't be pressed."""
+    return {"id": f"button-{action}", "kind": "button", "action": action, "label": label, "primary": primary,
+            "disabled": disabled, "hint": hint}
+
+
+def table(name: str, heading: str, rows: list[tuple[str, str]], style: str = "") -> Block:
+    """Return rows of a label and what goes with it; style is "" or "said"."""
+    return {"id": name, "kind": "table", "heading": heading, "rows": [list(row) for row in rows], "style": style}
+
+
+def numbers(taking: Taking, seeds: int) -> Block:
+    """Return every measured number of the first seeds, side by side."""
+    rows = [(number.label, "   ".join(number.text(measured[key]) for measured in taking.measured[:seeds]))
+            for key, number in taking.lesson.numbers.items()]  # fmt: skip
+    of = ", ".join(str(seed) for seed in SEEDS[:seeds])
+    return table("numbers", f"Measured, seed{'s' if seeds > 1 else ''} {of}", rows)
+
+
+def run_button(taking: Taking) -> Block:
+    """Return the button that starts the race."""
+    hint = "" if taking.answer is not None else "Choose an answer first: step 2."
+    return button("run", f"Run to step {taking.lesson.steps}", True, taking.answer is None, hint)
+
+
+def standing(taking: Taking, session: Session) -> list[Block]:
+    """Return how far each run on the bench is, with the line that is its own in the plots."""
+    rows = []
+    for run, line in ((session.run, "solid"), (session.ghost, "dashed")):
+        key = taking.key_of(run) if run is not None else None
+        if key is not None:
+            loss = recent_loss(run, run.step) if run.step else untrained_loss(run)
+            words = f"broke at step {run.divergence.step:,}" if run.divergence is not None else f"loss {nats(loss)}"
+            rows.append({"label": taking.label_of(key), "line": line, "step": run.step, "of": taking.lesson.steps,
+                         "words": words})
+    return [{"id": "standing", "kind": "progress", "rows": rows}] if rows else []
+
+
+def hidden(taking: Taking) -> Block:
+    """Return how far what trains out of sight is."""
+    rows = []
+    if taking.behind is not None:
+        seed, key, step = taking.behind
+        rows = [{"label": f"Seed {seed}: {taking.label_of(key)}", "line": "", "step": step, "of": taking.lesson.steps,
+                 "words": ""}]
+    return {"id": "hidden", "kind": "progress", "rows": rows}
+
+
+def going(taking: Taking, session: Session) -> list[Block]:
+    """Return the button that interrupts a race, or goes on with it."""
+    if taking.doing == "done" and not taking.repairing:
+        return []
+    training = session.state == "training"
+    return [button("pause" if training else "train", "Pause" if training else "Go on", not training)]
+
+
+def stage(taking: Taking, session: Session) -> list[Block]:
+    """Return a switch of which run the bench shows, where there are several."""
+    options = [{"key": key, "label": taking.label_of(key)} for key in taking.runs if key != MENDED]
+    return [{"id": "stage", "kind": "stage", "label": "On the bench", "options": options,
+             "chosen": taking.key_of(session.run) or ""}] if len(options) > 1 else []
+
+
+def _trouble(taking: Taking, session: Session) -> list[Block]:
+    blocks = [text("trouble", taking.trouble, "warning")] if taking.trouble else []
+    if taking.doing != "opening" and not session.building and not taking.is_on_stage(session.run):
+        blocks += [text("elsewhere", "The bench shows another run now.", "warning"),
+                   button("back_on_stage", "Show the lesson's runs")]
+    return blocks
+
+
+def said(taking: Taking) -> str:
+    """Return the guess as a sentence.
+
+    >>> from types import SimpleNamespace as S
+    >>> said(S(answer="same", lesson=S(prediction=S(options={"same": "About the same"}))))
+    'You said: About the same.'
+    """
+    return f"You said: {taking.lesson.prediction.options[taking.answer].rstrip('.')}."
+
+
+def mended_sentence(taking: Taking) -> str:
+    """Return the two losses of the repair, and whether they can be told apart."""
+    broken, mended = (taking.runs[key] for key in (taking.lesson.repair.run, MENDED))
+    losses = [float("inf") if run.divergence is not None else recent_loss(run, taking.lesson.steps)
+              for run in (broken, mended)]  # fmt: skip
+    close = abs(losses[0] - losses[1]) < CLOSE_LOSS
+    return (f"Step {taking.lesson.steps}: loss {nats(losses[0])} as it was, {nats(losses[1])} mended."
+            f"{' Too close to call.' if close else ''}")
+
+
+def differ(taking: Taking) -> bool:
+    """Return whether the two that race are drawn differently on the map."""
+    if len(taking.racers) < 2 or not all(key in taking.runs for key in taking.racers):
+        return False
+    first, second = (Wiring.of(taking.runs[key].experiment.architecture) for key in taking.racers)
+    return first != second
+
+
+def value_of(taking: Taking, knob: str):
+    """Return a knob's value in the run that the repair mends."""
+    value = taking.lesson.experiment(taking.lesson.repair.run)
+    for part in knob.split("."):
+        value = getattr(value, part)
+    return value
