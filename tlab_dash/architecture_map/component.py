@@ -9,7 +9,7 @@ from panel.custom import JSComponent
 
 from tlab_dash.architecture_map.colouring import paint
 from tlab_dash.architecture_map.drawing import drawing
-from tlab_dash.architecture_map.values import GRADIENT, RATIO, STATISTICS, MapValues, Scale, widen
+from tlab_dash.architecture_map.values import GRADIENT, RATIO, SIGNAL, STATISTICS, MapValues, Scale, widen
 from tlab_dash.architecture_map.wiring import Wiring, changed_parts
 from tlab_dash.theme import DARK, LIGHT
 
@@ -34,6 +34,7 @@ class ArchitectureMap(JSComponent):
     pressed = param.Dict(default={}, doc="The newest press: its `layer`, and the `count` of presses so far.")
     svg = param.String(default="", doc="The drawing as it stood when its structure last changed.")
     paint = param.Dict(default={}, doc="Today's colours and numbers on that drawing.")
+    swept = param.Dict(default={}, doc="The newest sweep: colours and numbers `down` and `up` again, the `count` so far.")
 
     _esm = Path(__file__).parents[1] / "static" / "architecture_map.js"
     _stylesheets = (
@@ -72,6 +73,17 @@ class ArchitectureMap(JSComponent):
             self._scales = {}
         self._architecture, self._values, self._ghost, self._broken = architecture, values, ghost_values, broken
         self._redraw(changed)
+
+    def sweep(self) -> None:
+        """Let the newest signal run down the drawing, and then the gradient up again, as in the step that gave them."""
+        if self._values is None:
+            return
+        layers, theme = Wiring.of(self._architecture).layers, DARK if self.dark else LIGHT
+        way = {}
+        for name, statistic in (("down", SIGNAL), ("up", GRADIENT)):
+            scale = self._scales[statistic] = widen(self._scales.get(statistic), self._values, statistic)
+            way[name] = paint(layers, self._values, statistic, scale, theme=theme).to_dict()["parts"]
+        self.swept = {"count": self.swept.get("count", 0) + 1, **way}
 
     def _redraw(self, changed: set[str] = frozenset()) -> None:
         if self._architecture is None:
