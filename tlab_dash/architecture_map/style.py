@@ -57,8 +57,8 @@ SHEET = """
 .tlab-map .part.changed .shape { animation: tlab-changed 2s ease-out var(--tlab-outlined, 0s); }
 @keyframes tlab-changed { 0%, 70% { stroke: $accent; stroke-width: 4.5px; } }
 .tlab-map.sweep .fill { animation: tlab-signal .4s var(--tlab-down, 0s), tlab-gradient .4s var(--tlab-up, 0s); }
-@keyframes tlab-signal { 0%, 50% { fill: var(--tlab-signal); stroke: $accent; stroke-width: 4.5px; } }
-@keyframes tlab-gradient { 0%, 50% { fill: var(--tlab-gradient); stroke: $warning; stroke-width: 4.5px; } }
+@keyframes tlab-signal { 0%, 50% { stroke: $accent; stroke-width: 4.5px; } }
+@keyframes tlab-gradient { 0%, 50% { stroke: $warning; stroke-width: 4.5px; } }
 @media (prefers-reduced-motion: reduce) { .tlab-map.sweep .fill { animation: none; } }
 @media (forced-colors: active) { .tlab-map .layer:focus-visible .band { stroke: Highlight; } }
 """

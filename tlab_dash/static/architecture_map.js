@@ -19,18 +19,20 @@ export function render({model}) {
     if (sweeping.length) { return }  // at its end it paints
     const {parts: painted = {}, labels = {}, legend = {}} = model.paint ?? {}
     for (const [key, part] of parts()) {
-      if (!(key in painted)) { continue }
-      const [fill, ink, number] = painted[key]
-      part.style.color = ink
-      const filled = part.querySelector(".fill")
-      if (filled) { filled.style.fill = fill }
-      write(part.querySelector(".number"), number)
+      if (key in painted) { put(part, painted[key]) }
     }
     for (const layer of holder.querySelectorAll("[data-layer]")) {
       const label = labels[layer.dataset.layer]
       if (label) { layer.setAttribute("aria-label", label) }
     }
     for (const end of holder.querySelectorAll("[data-end]")) { write(end, legend[end.dataset.end]) }
+  }
+
+  function put(part, [fill, ink, number]) {
+    part.style.color = ink
+    const filled = part.querySelector(".fill")
+    if (filled) { filled.style.fill = fill }
+    write(part.querySelector(".number"), number)
   }
 
   function write(element, text) {
@@ -50,11 +52,10 @@ export function render({model}) {
       const filled = part.querySelector(".fill")
       if (!filled || !(key in down)) { continue }
       const depth = (places.get(key).top - first) / (last - first || 1)
-      const ways = [[down[key], depth * (SWEEP - 150), "down", "signal"], [up[key], 2 * SWEEP - 150 - depth * (SWEEP - 150), "up", "gradient"]]
-      for (const [[fill, , number], delay, way, name] of ways) {
+      const turn = depth * (SWEEP - 150)
+      for (const [way, values, delay] of [["down", down[key], turn], ["up", up[key], 2 * SWEEP - 150 - turn]]) {
         filled.style.setProperty(`--tlab-${way}`, `${delay}ms`)
-        filled.style.setProperty(`--tlab-${name}`, fill)
-        sweeping.push(setTimeout(() => write(part.querySelector(".number"), number), delay))
+        sweeping.push(setTimeout(() => put(part, values), delay))
       }
     }
     drawing.getBoundingClientRect()  // so that a class that was just taken away counts as gone
