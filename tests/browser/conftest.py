@@ -18,6 +18,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]
+ALWAYS = ("test_lab.py",)  # the first page; the others take ten minutes together and are run with the slow tests
 START = 60  # seconds that a server may take to answer
 PATIENCE = 30_000  # milliseconds that anything on the page may take, on a busy machine
 
@@ -26,6 +27,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if item.path.name not in ALWAYS:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A run that never trained: a real History filled with made-up numbers of the right shapes, for tests of what is drawn."""
 
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +7,18 @@ import numpy as np
 from tests.dash.fake_analyses import analyse
 from tlab_core.config import Architecture, Training
 from tlab_core.history import History
+from tlab_core.run import Run
 from tlab_core.schema import GROUPS, SITES, coordinates
 
 WEIGHTS = ("norm1.weight", "attention.qkv.weight", "attention.qkv.bias", "mlp.down.weight")
 TEXT = "One day Redanu went to the wood and met Fope.\nShe said hello to him"
+
+
+class FakeRun(SimpleNamespace):
+    """What a view reads of a run."""
+
+    analyse = analyse
+    recent_loss = Run.recent_loss
 
 
 def fake_run(layers=4, heads=4, positions=64, records=3, every=5, seed=0, text=TEXT, **knobs):
@@ -25,12 +32,11 @@ def fake_run(layers=4, heads=4, positions=64, records=3, every=5, seed=0, text=T
     history = History(coordinates(
         num_layers=layers, num_heads=heads, vocab_size=40, parameters=_parameters(layers), probe_length=positions,
     ))
-    run = SimpleNamespace(
+    run = FakeRun(
         experiment=SimpleNamespace(architecture=architecture, training=Training()), recorder=history,
         probe_tokens=tokens, step=0,
         baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[], analyses={},
     )
-    run.analyse = partial(analyse, run)
     rng = np.random.default_rng(seed)
     for record in range(records):
         add_record(run, rng, record, every)

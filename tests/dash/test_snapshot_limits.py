@@ -15,6 +15,9 @@ from tlab_core.run import Sample
 from tlab_dash.snapshot import SnapshotError, runs_of, snapshot, snapshot_bytes
 
 
+pytestmark = pytest.mark.slow  # each makes whole files
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     run = small(tmp_path_factory.mktemp("one"))
