@@ -48,6 +48,7 @@ NONE_MEANS = {"training.grad_clip": "off"}
 ROUND_NUMBERS = (1, 1.5, 2, 3, 5, 7)  # the stops within each power of ten
 RECENT = 20  # steps whose time tells how long the next one takes
 MOST_STOPS = 64  # more and a slider of 220 pixels skips some
+PATIENCE = 3.0  # seconds that a step may take before the page warns of it
 FALLBACK_BOUNDS = {"training.min_learning_rate": (1e-6, 1e-1)}
 
 
@@ -167,10 +168,12 @@ def summary(cost: Estimate, draft: Experiment, run) -> str:
 
 
 def warning(cost: Estimate, available: int | None) -> str:
-    """Return why a run would not fit this machine's memory; empty where it would, or where that can't be known."""
-    if available is None or cost.memory_bytes <= available:
-        return ""
-    return f"It would not fit: {in_bytes(available)} of memory are free here."
+    """Return why a run would not fit this machine's memory, or a person's patience; empty where it would."""
+    if available is not None and cost.memory_bytes > available:
+        return f"It would not fit: {in_bytes(available)} of memory are free here."
+    if cost.step_seconds > PATIENCE:
+        return f"A hundred steps would take about {round(100 * cost.step_seconds / 60)} minutes."
+    return ""
 
 
 def in_seconds(seconds: float) -> str:

@@ -19,14 +19,14 @@ def nats(loss: float) -> str:
 
 
 def short(x: float) -> str:
-    """Return a number to two figures; with an exponent only where there would be five zeros behind the point.
+    """Return a number to two figures; with an exponent from a million on, and where five zeros would follow the point.
 
-    >>> short(0.0182), short(3825), short(9.04), short(8.2e-8)
-    ('0.018', '3,825', '9', '8.2e-8')
+    >>> short(0.0182), short(3825), short(9.04), short(8.2e-8), short(2.25e24)
+    ('0.018', '3,825', '9', '8.2e-8', '2.3e24')
     """
     if not np.isfinite(x):
         return str(x)
-    if 0 < abs(x) < 1e-5:
+    if 0 < abs(x) < 1e-5 or abs(x) >= 1e6:
         digits, power = f"{x:.1e}".split("e")
         return f"{digits}e{int(power)}"
     if abs(x) >= 100:

@@ -8,11 +8,11 @@ whether anything is new.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from tlab_core.parallel import one_blas_thread
@@ -179,8 +179,11 @@ class Seat:
         """Write the last of the kept runs: in a thread, as the disk takes its time and the page has others to answer."""
 
         def write() -> None:
-            with self._in_slice, suppress(RunError):  # there is no page any more to say it on
-                self.keeper.let_go()
+            try:
+                with self._in_slice:
+                    self.keeper.let_go()
+            except (RunError, RuntimeError) as error:  # the latter when the server itself is on its way out
+                logging.getLogger(__name__).warning("the last steps of a kept run could not be written: %s", error)
 
         try:
             threading.Thread(target=write, name="tlab-last-commit").start()

@@ -10,6 +10,7 @@ import param
 from tlab_core import share
 from tlab_core.corpora import corpus_title
 from tlab_core.experiment import Experiment, default_experiment
+from tlab_core.run import Mark
 from tlab_core.runs import RunStore
 from tlab_core.runs.files import cleaned_name
 from tlab_core.runs.store import default_folder
@@ -43,7 +44,7 @@ class Sharing(Component):
         super().__init__(**params)
         self._session = session
         self._first = share.to_query(first)
-        self._shown = None  # the experiment that `settings` tells of
+        self._shown = None  # the experiment that `settings` tells of, and how often it was changed on the way
         self._errands = Errands()
         self.refresh()
 
@@ -52,9 +53,12 @@ class Sharing(Component):
         session = self._session
         self.kept = session.kept
         experiment = session.experiment
-        if session.run is not None and not session.building and experiment is not self._shown:
-            self._shown = experiment
-            told = settings(experiment)
+        if session.run is None or session.building:
+            return
+        marks = session.run.marks
+        if self._shown != (experiment, len(marks)):
+            self._shown = (experiment, len(marks))
+            told = settings(experiment, marks)
             # The first page's address stays short, and a bad one as it was typed, so that it can be mended.
             address = None if session.trouble else "" if told["query"] == self._first else told["query"]
             self.settings = told | {"address": address}
@@ -85,11 +89,11 @@ class Sharing(Component):
         self._errands.run(pack, send, lambda error: self._send_msg({"failed": f"{TOO_LONG}{error}"}))
 
 
-def settings(experiment: Experiment) -> dict:
-    """Return an experiment as the menu hands it out."""
+def settings(experiment: Experiment, marks: list[Mark]) -> dict:
+    """Return an experiment, and what was changed on the way, as the menu hands it out."""
     return {
-        "query": share.to_query(experiment), "python": share.as_python(experiment), "yaml": share.as_yaml(experiment),
-        "name": file_name(experiment),
+        "query": share.to_query(experiment), "python": share.as_python(experiment, marks),
+        "yaml": share.as_yaml(experiment), "name": file_name(experiment),
     }
 
 

@@ -7,6 +7,7 @@ training, and the version of this spelling:
 """
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -20,6 +21,7 @@ from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knob_text import SHORT, flat, full_name, knob_named, text_of, value_of, with_values
 from tlab_core.knobs import KnobError
 from tlab_core.registry import UnknownNameError, did_you_mean
+from tlab_core.run import Mark
 from tlab_core.runs.files import shortened
 from tlab_core.runs.settings_file import settings_text
 from tlab_core.settings import Problem, SettingsError
@@ -169,11 +171,16 @@ def _words(full: str) -> str:
 # ---- Python, YAML, weights
 
 
-def as_python(experiment: Experiment) -> str:
+def as_python(experiment: Experiment, marks: Iterable[Mark] = ()) -> str:
     """Return a script that makes the run again by the API, to the horizon of its settings.
 
-    It does not know of settings that were changed while the run trained.
+    `marks` are the run's, of settings that were changed while it trained: the script begins with what they were before, and
+    changes them at the same steps.
     """
+    changed = [mark for mark in marks if mark.knob.startswith("training.")]
+    for mark in reversed(changed):
+        training = experiment.training.replace(**{mark.knob.removeprefix("training."): mark.before})
+        experiment = experiment.replace(training=training)
     lines = [
         "# A run of the Transformer Intuition Lab. The same settings make the same run.",
         "from tlab_core import Architecture, Experiment, LiveRun, Training",
@@ -190,7 +197,11 @@ def as_python(experiment: Experiment) -> str:
     lines += [
         ")",
         "run = LiveRun(experiment)",
-        "run.advance(until=experiment.training.steps)",
+    ]
+    for mark in changed:
+        lines += [f"run.advance(until={mark.step})", f"run.adjust({mark.knob.removeprefix('training.')}={mark.after!r})"]
+    lines += [
+        "run.advance(until=run.experiment.training.steps)",
         "print(run.sample(run.experiment.prompt, length=200).text)",
     ]
     return "\n".join(lines) + "\n"

@@ -188,6 +188,21 @@ def test_the_python_makes_the_same_run(tmp_path, capsys):
     assert capsys.readouterr().out == run.sample(run.experiment.prompt, 200).text + "\n"
 
 
+def test_the_python_makes_the_changes_that_were_made_on_the_way(tmp_path, capsys):
+    experiment = tiny_experiment(tmp_path, steps=9)
+    run = LiveRun(experiment)
+    run.advance(steps=3)
+    run.adjust(learning_rate=0.0005)
+    run.advance(steps=2)
+    run.adjust(learning_rate=0.004, weight_decay=0.3)
+    run.advance(until=9)
+    names = {}
+    exec(compile(as_python(run.experiment, run.marks), "script", "exec"), names)
+    assert np.array_equal(names["run"].model.flat, run.model.flat)
+    assert names["run"].experiment == run.experiment
+    assert names["run"].marks == run.marks
+
+
 def test_the_python_is_calls_and_literals_whatever_the_texts_say():
     texts = {"probe_text": f'""")\nimport os\n{HOSTILE}', "prompt": "'); print(1); ('", "corpus": "a'b\"c"}
     experiment = default_experiment().replace(**texts)

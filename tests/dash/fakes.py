@@ -1,5 +1,6 @@
 """A run that never trained: a real History filled with made-up numbers of the right shapes, for tests of what is drawn."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,6 @@ TEXT = "One day Redanu went to the wood and met Fope.\nShe said hello to him"
 class FakeRun(SimpleNamespace):
     """What a view reads of a run."""
 
-    analyse = analyse
     recent_loss = Run.recent_loss
 
 
@@ -37,6 +37,7 @@ def fake_run(layers=4, heads=4, positions=64, records=3, every=5, seed=0, text=T
         probe_tokens=tokens, step=0,
         baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[], analyses={},
     )
+    run.analyse = partial(analyse, run)
     rng = np.random.default_rng(seed)
     for record in range(records):
         add_record(run, rng, record, every)

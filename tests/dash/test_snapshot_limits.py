@@ -14,7 +14,6 @@ from tlab_core.cli.main import tlab
 from tlab_core.run import Sample
 from tlab_dash.snapshot import SnapshotError, runs_of, snapshot, snapshot_bytes
 
-
 pytestmark = pytest.mark.slow  # each makes whole files
 
 

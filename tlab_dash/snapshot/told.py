@@ -102,7 +102,7 @@ def command(run: Run) -> str:
 
 def script(run: Run) -> str:
     """Return a Python script that makes the run again."""
-    return as_python(run.experiment)
+    return as_python(run.experiment, run.marks)
 
 
 def marks(run: Run) -> list[str]:

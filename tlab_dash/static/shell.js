@@ -44,6 +44,7 @@ const PAGE = `
 
 function typing(event) {
   const target = event.composedPath()[0];
+  if (target.type === "range") return false; // a slider has no use for Space
   return target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA", "BUTTON", "SUMMARY", "A"].includes(target.tagName);
 }
 

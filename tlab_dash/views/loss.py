@@ -65,7 +65,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             **look.text(theme, text_align="left", text_baseline="bottom", text_color=theme.accent), backend="bokeh"),
         hv.Segments(c["shown"], [STEP, LOSS, "end", "top"]).opts(color=ink, line_width=1.5, backend="bokeh"),
     ]).opts(**look.frame(
-        theme, xlabel="step", ylabel="loss (nats per character)",
+        theme, xlabel="step", ylabel="loss (nats)",
         **(look.log_axis("y") if c["axis"]["log"][0] else {}),
     ), backend="bokeh")
 

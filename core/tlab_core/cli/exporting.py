@@ -29,7 +29,7 @@ def settings(saved: SavedRun, path: Path, group: str | None) -> None:
 
 def script(saved: SavedRun, path: Path, group: str | None) -> None:
     """Write a Python script that makes the run again."""
-    write_whole(path, as_python(saved.experiment).encode())
+    write_whole(path, as_python(saved.experiment, saved.marks).encode())
 
 
 def weights(saved: SavedRun, path: Path, group: str | None) -> None:
