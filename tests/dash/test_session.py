@@ -121,7 +121,8 @@ def test_knobs_turned_while_a_run_is_built_end_in_the_last_one_alone(fleet):
         assert session.run.experiment.architecture.num_layers == 4
     go_on.set()
     settle(session, lambda: session.run.experiment.architecture.num_layers == 8)
-    assert built in ([4, 6, 8], [4, 8])
+    assert (built[0], built[-1]) == (4, 8)
+    assert len(built) <= 3, "of what was turned on the way, only what was begun already is built"
     session.close()
 
 
