@@ -65,6 +65,7 @@ class Lab(pn.viewable.Viewer):
         self._page_box, self._runs_box = waiting_box(), waiting_box()
         self._pages: dict[str, Board | RunsPage] = {}  # those that were come to
         self._page: Board | RunsPage | None = None  # the one on show; None is the bench
+        self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or default_experiment())
         self.run_bar = RunBar(self.session, share=self.sharing)
@@ -106,10 +107,14 @@ class Lab(pn.viewable.Viewer):
         self.sharing.served = is_served()
         # Not before the browser has the page: what changes between sending the document and hearing that it has arrived
         # is dropped, so a model that is built in just that moment would never be seen.
+        self._asked_early = ""
         pn.state.onload(self._start_clock)
         return super().servable(title=title, **keywords)
 
     def _start_clock(self) -> None:
+        name, self._asked_early = self._asked_early, None
+        if name:
+            self.show_page(name)
         self.refresh()
         pn.state.add_periodic_callback(self.refresh, period=REFRESH_MS)
 
@@ -164,6 +169,9 @@ class Lab(pn.viewable.Viewer):
 
     def show_page(self, name: str) -> None:
         """Show a page, which is made when it is first come to, in place of the bench; "" is the bench itself."""
+        if self._asked_early is not None:
+            self._asked_early = name
+            return
         if self._page is not None:
             self._page.close()
         if name and name not in self._pages:
