@@ -246,10 +246,8 @@ def test_what_broke_later_was_whole_before(lab):
     assert not any(sentence["text"] == message for sentence in lab.changes.sentences)
 
 
-def test_moving_it_takes_less_than_50_ms(trained):
-    taken = []
-    for question in range(9):
-        began = time.perf_counter()
-        ask(trained, question % 3, question)
-        taken.append(time.perf_counter() - began)
-    assert sorted(taken)[len(taken) // 2] < 0.05
+def test_moving_it_draws_nothing_anew(trained):
+    figures = {name: plot.figure for name, plot in trained._plots.items()}
+    for question in range(3):
+        ask(trained, question, question)
+    assert {name: plot.figure for name, plot in trained._plots.items()} == figures
