@@ -195,7 +195,9 @@ def test_settings_and_script(home, tmp_path, capsys):
     saved = RunStore(folder).open("one")
     assert read_settings(tmp_path / "it.yaml") == saved.experiment
     call("export", "one", "--to", tmp_path / "it.py", "--folder", folder)
-    text = (tmp_path / "it.py").read_text().replace("until=experiment.training.steps", "until=20")
+    whole = (tmp_path / "it.py").read_text()
+    text = whole.replace("until=run.experiment.training.steps", "until=20")
+    assert text != whole
     names: dict = {}
     exec(compile(text, "it.py", "exec"), names)
     assert all(np.array_equal(saved.checkpoint().parameters[name], values)

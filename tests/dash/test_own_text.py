@@ -95,7 +95,7 @@ def test_a_shared_link_opens_it_here_and_explains_itself_elsewhere(open_session)
     session, knobs = open_session()
     bring(knobs, WIND, learn={"title": "My wind"})
     settle(session, lambda: learns(session, WIND))
-    query = settings(session.experiment)["query"]
+    query = settings(session.experiment, [])["query"]
     assert "wind" not in query.casefold()
     assert experiment_of(query)[0].corpus == session.draft.corpus
     elsewhere = query.replace(session.draft.corpus.removeprefix("own:"), "0123456789abcdef")
