@@ -119,14 +119,23 @@ class Crew:
 
     living: "weakref.WeakSet[Crew]" = weakref.WeakSet()
 
-    def __init__(self, model: Any, optimizer: Any, training: Any, shards: int, apart: bool):
-        """Start the workers and wait until they are ready; raises WorkerError if that fails."""
+    def __init__(self, training: Any, shards: int, apart: bool):
+        """Divide the shards among workers to come, who count as alive from now on."""
         places = min(shards, max(2, cores()))
         self.mine = range(0) if apart else range(0, shards, places)
         self.theirs = [list(range(first, shards, places)) for first in range(0 if apart else 1, places)]
         self.sent, self.news = training.to_dict(), {}  # settings that the workers know, and those that they don't yet
         self.workers: list[Worker] = []
         self.stop = weakref.finalize(self, stop_workers, self.workers, os.getpid())
+        self.living.add(self)
+
+    @classmethod
+    def workers_alive(cls) -> int:
+        """Return how many workers this process has in all."""
+        return sum(len(crew.theirs) for crew in list(cls.living) if crew.stop.alive)
+
+    def start(self, model: Any, optimizer: Any, training: Any, shards: int) -> "Crew":
+        """Start the workers and wait until they are ready; returns itself. Raises WorkerError if that fails."""
         try:
             self._start(model, optimizer, training, shards)
         except BaseException as error:
@@ -134,12 +143,7 @@ class Crew:
             if isinstance(error, OSError):
                 raise WorkerError(f"a worker could not be started: {error}") from error
             raise
-        self.living.add(self)
-
-    @classmethod
-    def workers_alive(cls) -> int:
-        """Return how many workers this process has in all."""
-        return sum(len(crew.workers) for crew in list(cls.living) if crew.stop.alive)
+        return self
 
     def _start(self, model: Any, optimizer: Any, training: Any, shards: int) -> None:
         kind = type(model)
@@ -201,16 +205,25 @@ class Hiring:
     Equal shards give equal bits whoever computes them, so the crew can take over between any two steps.
     """
 
-    def __init__(self, *given: Any):
-        """Begin to start a crew; `given` is what Crew takes."""
-        self.crew: Crew | None = None
+    _deciding = threading.Lock()
+
+    def __init__(self, model: Any, optimizer: Any, training: Any, shards: int, apart: bool):
+        """Begin to start a crew."""
+        self.crew = Crew(training, shards, apart)
         self.error: WorkerError | None = None
-        self._thread = threading.Thread(target=self._hire, args=given, name="tlab-hiring", daemon=True)
+        self._thread = threading.Thread(target=self._hire, args=(model, optimizer, training, shards), name="tlab-hiring",
+                                        daemon=True)
         self._thread.start()
+
+    @classmethod
+    def if_there_is_room(cls, model: Any, optimizer: Any, training: Any, shards: int, apart: bool) -> "Hiring | None":
+        """Begin to start a crew, unless this process has workers enough (see `room_for`)."""
+        with cls._deciding:  # or the trainers of many pages would all find the last place free
+            return cls(model, optimizer, training, shards, apart) if room_for(shards, apart) else None
 
     def _hire(self, *given: Any) -> None:
         try:
-            self.crew = Crew(*given)
+            self.crew.start(*given)
         except WorkerError as error:
             self.error = error
 
@@ -226,8 +239,7 @@ class Hiring:
     def cancel(self) -> None:
         """Send the crew away again, as soon as it is there."""
         self.wait()
-        if self.crew is not None:
-            self.crew.stop()
+        self.crew.stop()
 
 
 def layout_of(model: Any, optimizer: Any, training: Any, shards: int) -> Layout:

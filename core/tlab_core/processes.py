@@ -27,7 +27,7 @@ class Processes(Team):
 
     def __init__(self, model: Any, optimizer: Any, training: Any, shards: int, crew: Crew | None = None):
         """Take over `crew`, or start one; raises WorkerError if that fails."""
-        self.crew = crew or Crew(model, optimizer, training, shards, beside_others())
+        self.crew = crew or Crew(training, shards, beside_others()).start(model, optimizer, training, shards)
         self.failure: WorkerError | None = None
         super().__init__(model, optimizer, training, shards)
 

@@ -21,7 +21,7 @@ import numpy as np
 from tlab_core import parallel, statistics
 from tlab_core.batches import Batch, Batches, DataError, checked_ids
 from tlab_core.config import Training
-from tlab_core.crew import Hiring, room_for
+from tlab_core.crew import Hiring
 from tlab_core.divergence import DivergedError, Divergence, find_first, layer_of
 from tlab_core.history import History, provenance
 from tlab_core.interrupts import interrupts_wait
@@ -342,10 +342,9 @@ class Trainer:
         """
         if self.training.executor != "auto" or self.executor != "threads":
             return
-        if self._hiring is None:
-            apart = beside_others()
-            if (at_once or self.seconds >= parallel.WORTH_PROCESSES) and room_for(self.shards, apart):
-                self._hiring = Hiring(self.model, self.optimizer, self.training, self.shards, apart)
+        if self._hiring is None and (at_once or self.seconds >= parallel.WORTH_PROCESSES):
+            given = self.model, self.optimizer, self.training, self.shards, beside_others()
+            self._hiring = Hiring.if_there_is_room(*given)
         if self._hiring is None or not (at_once or self._hiring.done):
             return
         self._hiring.wait()

@@ -8,16 +8,14 @@ import sys
 import tempfile
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.core.tiny_runs import TOKENS, model_of, same_bits, trainer_of
-from tlab_core import parallel
-from tlab_core.crew import Crew, WorkerError, room_for
-from tlab_core.parallel import EXECUTORS, cores
+from tests.core.worker_processes import alive, gone, workers
+from tlab_core.crew import WorkerError
 from tlab_core.transformer import Transformer
 
 ROOT = Path(__file__).parents[2]
@@ -36,28 +34,6 @@ def processes():
     yield make
     for trainer in made:
         trainer.close()
-
-
-def workers(trainer):
-    return [worker.process.pid for worker in trainer._at_hand().crew.workers]
-
-
-def alive(pid):
-    """Tell whether a process is there and has not ended; one that nobody has waited for yet counts as ended."""
-    try:
-        os.kill(pid, 0)
-        stat = Path(f"/proc/{pid}/stat")
-        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids, seconds=8.0):
-    """Wait until all of these processes have ended, and tell whether they have."""
-    until = time.monotonic() + seconds
-    while any(map(alive, pids)) and time.monotonic() < until:
-        time.sleep(0.02)
-    return not any(map(alive, pids))
 
 
 # ---- the same numbers
@@ -370,80 +346,6 @@ def test_components_of_a_script_and_of_a_module(tmp_path):
     assert module == "2 processes"
     assert "ended with exit code 1" in broken
     assert "too brittle" in broken
-
-
-def reinforced(trainer):
-    """Train until worker processes have taken over, and return all losses."""
-    losses = []
-    for record in trainer.run(steps=100_000):
-        losses.append(record.loss)
-        if trainer.executor == "processes":
-            return losses
-    raise AssertionError("worker processes never took over")
-
-
-def test_auto_lets_processes_take_over_from_threads_and_no_bit_shows_it(monkeypatch):
-    assert EXECUTORS.names() == ["serial", "threads", "processes"]
-    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.05)
-    trainer, plain = trainer_of(executor="auto"), trainer_of(executor="serial")
-    assert trainer.executor == "threads"
-    losses = reinforced(trainer)
-    assert len(losses) > 2  # no step waited for them
-    losses += [record.loss for record in trainer.run(steps=5)]
-    assert trainer.history.attrs["executor"] == "processes"
-    pids = workers(trainer)
-    assert all(alive(pid) for pid in pids)
-    assert losses == [record.loss for record in plain.run(steps=len(losses))]
-    np.testing.assert_array_equal(trainer.model.flat, plain.model.flat)
-    trainer.close()
-    assert gone(pids)
-    assert trainer.model.flat.base is None or not isinstance(trainer.model.flat.base, memoryview)
-    losses = [record.loss for record in trainer.run(steps=3)]
-    assert losses == [record.loss for record in plain.run(steps=3)]
-    trainer.close()
-
-
-def test_auto_takes_processes_from_the_start_for_a_large_model(monkeypatch):
-    monkeypatch.setattr(parallel, "LARGE", model_of().parameter_count * 5 * 8)
-    trainer, plain = trainer_of(executor="auto"), trainer_of(executor="serial")
-    losses = [record.loss for record in trainer.run(steps=3)]
-    assert trainer.history.attrs["executor"] == trainer.executor == "processes"
-    assert losses == [record.loss for record in plain.run(steps=3)]
-    trainer.close()
-    monkeypatch.setattr(parallel, "LARGE", parallel.LARGE + 1)
-    trainer = trainer_of(executor="auto")
-    list(trainer.run(steps=3))
-    assert trainer.executor == "threads"
-    trainer.close()
-
-
-def test_a_run_that_is_over_in_a_moment_starts_no_worker():
-    trainer = trainer_of(executor="auto")
-    before = Crew.workers_alive()
-    list(trainer.run(steps=5))
-    assert (trainer.executor, Crew.workers_alive()) == ("threads", before)
-
-
-def test_a_trainer_that_is_closed_while_workers_start_leaves_none(monkeypatch):
-    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.0)
-    trainer = trainer_of(executor="auto")
-    list(trainer.run(steps=3))
-    hiring = trainer._hiring
-    assert hiring is not None
-    trainer.close()
-    assert all(worker.process.poll() is not None for worker in hiring.crew.workers)
-
-
-def test_a_process_has_no_more_than_two_workers_a_core(monkeypatch):
-    monkeypatch.setattr(Crew, "workers_alive", staticmethod(lambda: 2 * cores()))
-    assert not room_for(2, apart=False)
-    monkeypatch.setattr(parallel, "WORTH_PROCESSES", 0.0)
-    trainer = trainer_of(executor="auto")
-    list(trainer.run(steps=5))
-    assert (trainer.executor, trainer._hiring) == ("threads", None)
-    monkeypatch.setattr(Crew, "workers_alive", staticmethod(lambda: 2 * cores() - 1))
-    assert room_for(2, apart=False)
-    assert not room_for(2, apart=True)
 
 
 def test_beside_others_the_workers_do_all_the_shards(processes):
