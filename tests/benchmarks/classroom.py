@@ -68,24 +68,36 @@ class Served:
             lab = Lab(chosen)
             self.labs.append(lab)
             pn.state.on_session_destroyed(lambda context: self.labs.remove(lab))
-            served = lab.servable()
-            pn.state.curdoc.add_next_tick_callback(lab._start_clock)  # a browser would say that it has the page
-            return served
+            lab.servable()  # what a page returns is served too, and all of it would be there twice
 
         self.server = pn.serve({"lab": page}, port=self.port, address="127.0.0.1", show=False, start=False,
                                check_unused_sessions_milliseconds=200, unused_session_lifetime_milliseconds=200)
         self.server.start()
 
 
-# In a process of its own, that loads nothing of the lab: it holds as many websockets as told and reads what comes.
+# In a process of its own, that loads nothing of the lab: it holds as many websockets as told, asks each for its document,
+# says that it has it, as a browser does, and reads what comes.
 LOOK_ON = """
-import asyncio, sys
+import asyncio, json, sys
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.websocket import websocket_connect
 
+READY = {"type": "event", "name": "document_ready", "values": {"type": "map", "entries": []}}
+EVENT = {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": READY}
+
+async def send(page, kind, content):
+    for part in ({"msgid": kind, "msgtype": kind}, {}, content):
+        await page.write_message(json.dumps(part))
+
 async def look_on(address):
     protocols = ["bokeh", generate_jwt_token(generate_session_id())]
-    page = await websocket_connect(address, subprotocols=protocols)
+    page = await websocket_connect(address, subprotocols=protocols, max_message_size=100_000_000)
+    while '"ACK"' not in str(await page.read_message()):
+        pass
+    await send(page, "PULL-DOC-REQ", {})
+    while '"PULL-DOC-REPLY"' not in str(await page.read_message()):
+        pass
+    await send(page, "PATCH-DOC", {"events": [EVENT]})
     while await page.read_message() is not None:
         pass
 
