@@ -97,7 +97,7 @@ class RMSNorm(Norm):
     """Scale each position's numbers to a root mean square of one, then stretch each channel; nothing is centred.
 
     y = w · x / √(mean(x²) + ε), over the D channels of a position. Shapes (N, D) → (N, D), ε = 1e-5. No bias.
-    Zhang & Sennrich 2019, "Root Mean Square Layer Normalization", section 4.
+    Zhang & Sennrich 2019, "Root Mean Square Layer Normalization".
     """
 
     def parameters(self):

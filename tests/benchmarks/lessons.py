@@ -50,7 +50,7 @@ def cells(lesson: Lesson, outcome: Outcome) -> list[str]:
     return [
         f"[{lesson.name}](#{lesson.name})",
         lesson.effect,
-        f"{lesson.paper.figure_said} ([{lesson.paper.authors} {lesson.paper.year}]({lesson.paper.url}))",
+        f"{lesson.paper.found} ([{lesson.paper.cited}]({lesson.paper.url}))",
         f"{lesson.numbers[lesson.headline].label}: {measured(lesson, outcome, lesson.headline)}",
         f"{'yes' if verdict.seen else 'no'}, {verdict.agree} of {verdict.of}",
         f"{statistics.fmean(outcome.seconds):.0f}",
@@ -64,7 +64,7 @@ def section(lesson: Lesson, outcome: Outcome) -> str:
     rows += [(number.label, measured(lesson, outcome, key)) for key, number in lesson.numbers.items()]
     return "\n".join([
         f"## {lesson.name}", "", f"**{lesson.title}** {lesson.prediction.question}", "", *map(row, rows), "",
-        outcome.verdict.sentence, "", lesson.take_away, "",
+        f"{outcome.verdict.sentence} {outcome.verdict.mended}".strip(), "", lesson.take_away, "",
         f"{paper.authors} {paper.year}, [{paper.title}]({paper.url}), {paper.section}.", "",
     ])  # fmt: skip
 

@@ -28,7 +28,7 @@ def fake(folder, **changes) -> Lesson:
         "prediction": Prediction("Who has the lower loss?", {"fast": "Fast", "slow": "The slow one", "same": "Same"}),
         "expected": "fast",
         "base": tiny_experiment(folder, schedule="constant", warmup_steps=0),
-        "runs": {"fast": LessonRun("Fast", {"training.learning_rate": 0.03}),
+        "runs": {"fast": LessonRun("Fast", {"training.learning_rate": 0.03, "training.min_learning_rate": 0}),
                  "slow": LessonRun("Slow", {"training.learning_rate": 1e-6, "training.min_learning_rate": 0})},
         "steps": 60,
         "views": ("loss",),
@@ -42,7 +42,7 @@ def fake(folder, **changes) -> Lesson:
         "effect": "learning helps",
         "paper": Paper("Nobody", 2020, "Learning", "https://example.org", "section 1", "It helped by 1 nat."),
         "seconds": 1,
-        "repair": Repair("Let it move.", "slow", {"training.learning_rate": 0.03}),
+        "repair": Repair("Let it move.", "slow", "fast", (("slow", "fast"),), ("fast",)),
     }  # fmt: skip
     return Lesson(**{**given, **changes})
 
@@ -65,7 +65,7 @@ def test_runs_of_a_seed_share_dice_and_batches(tmp_path):
     assert (one.training.learning_rate, other.training.learning_rate) == (0.03, 1e-6)
     assert one.training.replace(learning_rate=1, min_learning_rate=None) == other.training.replace(
         learning_rate=1, min_learning_rate=None)
-    assert lesson.repaired(3).training.learning_rate == 0.03
+    assert lesson.mending == ("training.learning_rate", 0.03)
     assert lesson.base == tiny_experiment(tmp_path, schedule="constant", warmup_steps=0)  # nothing was turned on the base
 
 
@@ -85,17 +85,18 @@ def test_a_lesson_trains_measures_and_judges(tmp_path):
 
 def test_an_effect_that_is_not_there_is_not_seen(tmp_path):
     same = {"fast": LessonRun("Fast", {}), "slow": LessonRun("Slow", {})}
-    outcome = run_lesson(fake(tmp_path, runs=same))
+    outcome = run_lesson(fake(tmp_path, runs=same, repair=None))
     assert (outcome.verdict.outcome, outcome.verdict.seen, outcome.verdict.agree) == ("same", False, 0)
-    assert outcome.verdict.sentence.endswith("0 of 3 seeds agree with the paper: not seen.")
+    assert outcome.verdict.sentence.endswith(
+        "0 of 3 seeds agree with the paper: not seen. With 3 of 3 seeds the runs say: Same.")
 
 
 def test_a_run_that_breaks_is_read_as_it_is(tmp_path):
     knobs = {"training.learning_rate": 500.0, "training.optimizer": "SGD", "training.grad_clip": None}
     runs = {"fast": LessonRun("Fast", {"training.learning_rate": 0.03}), "slow": LessonRun("Broken", knobs)}
-    measured = run_seed(fake(tmp_path, runs=runs), 0)
+    measured = run_seed(fake(tmp_path, runs=runs, repair=None), 0)
     assert measured["slow"] == math.inf
-    verdict = fake(tmp_path, runs=runs).verdict([measured])
+    verdict = fake(tmp_path, runs=runs, repair=None).verdict([measured])
     assert verdict.outcome == "fast"
 
 
@@ -126,16 +127,30 @@ def test_numbers_that_are_missing_are_named(tmp_path):
 @pytest.mark.parametrize(("changes", "said"), [
     ({"expected": "fats"}, "expected = 'fats' is not among fast, slow, same. Did you mean 'fast'"),
     ({"headline": "fest"}, "headline = 'fest' is not among fast, slow. Did you mean 'fast'"),
-    ({"repair": Repair("x", "slaw", {})}, "repair.run = 'slaw' is not among fast, slow. Did you mean 'slow'"),
+    ({"repair": Repair("x", "slaw", "fast", ())}, "repair.run = 'slaw' is not among fast, slow. Did you mean 'slow'"),
+    ({"repair": Repair("x", "slow", "fist", ())}, "repair.by = 'fist' is not among fast, slow. Did you mean 'fast'"),
+    ({"repair": Repair("x", "slow", "fast", (("slow", "fst"),))}, "repair = 'fst' is not among fast, slow."),
+    ({"repair": Repair("x", "slow", "fast", (), ("slo",))}, "repair = 'slo' is not among fast, slow."),
 ])
 def test_a_lesson_whose_parts_do_not_fit_is_refused(tmp_path, changes, said):
     with pytest.raises(UnknownNameError, match=re.escape(said)):
         fake(tmp_path, **changes)
 
 
+@pytest.mark.parametrize(("knobs", "said"), [
+    ({}, "differ in no knob; a repair turns exactly one"),
+    ({"training.learning_rate": 1e-6, "training.warmup_steps": 3, "training.min_learning_rate": 0},
+     "differ in training.learning_rate, training.warmup_steps; a repair turns exactly one"),
+])
+def test_a_repair_that_does_not_turn_one_knob_is_refused(tmp_path, knobs, said):
+    runs = fake(tmp_path).runs
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fake(tmp_path, runs={"fast": runs["fast"], "slow": LessonRun("Slow", knobs or runs["fast"].knobs)})
+
+
 def test_what_a_lesson_does_not_have(tmp_path):
     with pytest.raises(ValueError, match="the lesson 'fake' has no repair"):
-        fake(tmp_path, repair=None).repaired()
+        _ = fake(tmp_path, repair=None).mending
     with pytest.raises(UnknownNameError, match="run = 'fastt' is not among fast, slow. Did you mean 'fast'"):
         fake(tmp_path).experiment("fastt")
 
@@ -163,9 +178,30 @@ def test_how_seeds_make_a_verdict(found, outcome, seen, agree):
 
 
 def test_seen_and_not_seen_are_said_in_the_same_words():
-    assert outcomes("a", "a", "b").sentence == "Said. 2 of 3 seeds agree with the paper: seen."
-    assert outcomes("a", "b", "b").sentence == "Said. 1 of 3 seeds agrees with the paper: not seen."
+    means = "Said. Each number is the mean of 3 seeds."
+    assert outcomes("a", "a", "b").sentence == f"{means} 2 of 3 seeds agree with the paper: seen."
+    assert outcomes("a", "b", "b").sentence == f"{means} 1 of 3 seeds agrees with the paper: not seen."
     assert outcomes("a").sentence == "Said. 1 of 1 seed agrees with the paper: seen."
+
+
+def test_what_seeds_that_do_not_agree_found_is_said_too(tmp_path):
+    lesson = fake(tmp_path)
+    agrees, same, slow = ({"fast": 1.0, "slow": loss} for loss in (2.0, 1.1, 0.2))
+    assert lesson.verdict([agrees, agrees, same]).sentence.endswith(
+        "2 of 3 seeds agree with the paper: seen. With 1 of 3 seeds the runs say: Same.")
+    assert lesson.verdict([slow, same, slow]).sentence.endswith(
+        "not seen. With 2 of 3 seeds the runs say: The slow one. With 1 of 3 seeds the runs say: Same.")
+    assert lesson.verdict([agrees] * 3).sentence.endswith("3 of 3 seeds agree with the paper: seen.")
+    assert lesson.verdict([same]).sentence.endswith("0 of 1 seed agree with the paper: not seen.")
+
+
+@pytest.mark.parametrize(("names", "cited"), [
+    ("Shazeer", "Shazeer 2020"), ("Zhang & Sennrich", "Zhang & Sennrich 2020"),
+    ("Voita, Ferrando & Nalmpantis", "Voita et al. 2020"),
+    ("Xiong et al.", "Xiong et al. 2020"), ("Wortsman, Liu, Xiao et al.", "Wortsman et al. 2020"),
+])
+def test_how_a_paper_is_cited(names, cited):
+    assert Paper(names, 2020, "T", "https://example.org", "section 1", "It was found.").cited == cited
 
 
 @pytest.mark.parametrize(("first_loss", "second_loss", "found"), [
@@ -184,7 +220,7 @@ EVERY = pytest.mark.parametrize("lesson", [lesson for _, lesson in LESSONS.items
 def sentences(lesson):
     """Return every sentence of a lesson that the page shows, but for what takes its measured numbers."""
     texts = [lesson.title, lesson.look, lesson.prediction.question, *lesson.prediction.options.values(), lesson.take_away,
-             lesson.paper.figure_said, *(run.label for run in lesson.runs.values()),
+             lesson.paper.found, *(run.label for run in lesson.runs.values()),
              *(number.label for number in lesson.numbers.values())]
     return [found for text in texts + ([lesson.repair.sentence] if lesson.repair else []) for found in SENTENCE.split(text)]
 
@@ -200,9 +236,6 @@ def test_its_settings_can_be_used(lesson):
         experiment.check()
         assert (experiment.architecture.seed, experiment.training.seed) == (2, 2)
         assert lesson.steps <= experiment.training.steps
-    if lesson.repair:
-        lesson.repaired().check()
-        assert lesson.repaired() != lesson.experiment(lesson.repair.run)
 
 
 @EVERY
@@ -230,10 +263,23 @@ def test_its_verdict_is_said_in_short_sentences(lesson):
         verdict = lesson.verdict(measured)
         assert set(verdict.outcomes) <= set(lesson.prediction.options)
         assert verdict.of == len(measured)
-        assert verdict.sentence.endswith("seen.")
+        assert re.search(r"with the paper: (not )?seen\.", verdict.sentence)
         assert any(character.isdigit() for character in verdict.sentence)
-        for sentence in SENTENCE.split(verdict.sentence):
+        assert bool(verdict.mended) == (lesson.repair is not None)
+        for sentence in SENTENCE.split(f"{verdict.sentence} {verdict.mended}".strip()):
             assert len(sentence.split()) <= MOST_WORDS, sentence
+
+
+@EVERY
+def test_its_verdict_gives_no_repair_away(lesson):
+    """What was measured with the knob turned is said apart, so that the page can wait until someone has turned it."""
+    hidden = lesson.repair.hides if lesson.repair else ()
+    values = {name: 100.0 if name in hidden else 0.5 for name in lesson.numbers}
+    verdict = lesson.verdict([values])
+    for name in hidden:
+        assert lesson.numbers[name].text(100.0) not in verdict.sentence
+    if hidden:
+        assert lesson.numbers[hidden[0]].text(100.0) in verdict.mended
 
 
 @EVERY
@@ -241,7 +287,7 @@ def test_its_paper_is_complete(lesson):
     assert all(dataclasses.asdict(lesson.paper).values())
     assert lesson.paper.url.startswith("https://")
     assert 1950 < lesson.paper.year < 2100
-    assert any(character.isdigit() for character in lesson.paper.figure_said), "what the paper measured, with its number"
+    assert lesson.paper.found.endswith(".")
 
 
 @EVERY
@@ -260,6 +306,7 @@ def test_the_list(registered):
     shown = call("lesson").stdout
     assert [line.split()[0] for line in shown.splitlines()[:2]] == ["lesson", "fake"]
     assert "Does learning help?" in shown
+    assert "Nobody 2020" in shown
     assert [entry["lesson"] for entry in call_json("lesson")] == ["fake"]
 
 
@@ -277,12 +324,13 @@ def test_a_story_of_one_seed(registered):
 def test_a_check_ends_with_what_it_found(registered, tmp_path, monkeypatch):
     checked = call("lesson", "fake", "--check")
     assert "seed 2" in checked.stdout
-    assert "3 of 3 seeds agree with the paper: seen." in checked.stdout
+    assert "3 of 3 seeds agree with the paper: seen." in " ".join(checked.stdout.split())
     assert "Slow, seed 1" in checked.stderr
     assert len(call_json("lesson", "fake", "--check", "--seeds", 4)["measured"]) == 4
     monkeypatch.setattr(LESSONS, "_components", {})
     add(fake(tmp_path, expected="slow", judge=lambda measured: judged(measured, lambda numbers: "fast", "slow", "Said.")))
-    assert "0 of 3 seeds agree with the paper: not seen." in call("lesson", "fake", "--check", code=1).stdout
+    assert "0 of 3 seeds agree with the paper: not seen. With 3 of 3 seeds the runs say: Fast." in " ".join(
+        call("lesson", "fake", "--check", code=1).stdout.split())
     add(dataclasses.replace(registered, name="other"))
     everything = json.loads(call("lesson", "--check", "--all", "--json", code=1).stdout)
     assert [(entry["lesson"], entry["verdict"]["seen"]) for entry in everything] == [("fake", False), ("other", True)]

@@ -234,7 +234,7 @@ def test_whose_logits_grow(plain, qk_norm, expected):
 
 def test_the_repair_is_a_run_that_is_measured():
     lesson = LESSONS.get("logit-growth")
-    assert lesson.repaired(1) == lesson.experiment("slow", 1)
+    assert lesson.mending == ("training.learning_rate", 2e-3)
 
 
 # ---- induction
@@ -284,8 +284,8 @@ def test_two_of_three_seeds_are_enough(name, shown, hidden):
     seen, not_seen = lesson.verdict([shown, shown, hidden]), lesson.verdict([shown, hidden, hidden])
     assert (seen.outcome, seen.seen, seen.agree) == (lesson.expected, True, 2)
     assert (not_seen.outcome, not_seen.seen, not_seen.agree) == ("same", False, 1)
-    assert seen.sentence.endswith("2 of 3 seeds agree with the paper: seen.")
-    assert not_seen.sentence.endswith("1 of 3 seeds agrees with the paper: not seen.")
+    assert "2 of 3 seeds agree with the paper: seen. With 1 of 3 seeds the runs say: " in seen.sentence
+    assert "1 of 3 seeds agrees with the paper: not seen. With 2 of 3 seeds the runs say: " in not_seen.sentence
 
 
 def test_sentences_hold_the_numbers():

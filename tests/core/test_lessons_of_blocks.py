@@ -39,13 +39,23 @@ def test_norm_first_judges_the_runs_without_warm_up(pre, post, found):
     assert norm_first.outcome(numbers(norm_first.LESSON, pre=pre, post=post, pre_warm=9.0, post_warm=1.0)) == found
 
 
-def test_norm_first_says_all_four_losses():
+def test_norm_first_says_the_losses_with_warm_up_apart():
     measured = [numbers(norm_first.LESSON, pre=2.0 + seed, post=4.0, pre_warm=1.5, post_warm=1.75, pre_early=2.0,
                         post_early=300.0) for seed in (0, 1)]
-    assert norm_first.LESSON.verdict(measured).sentence == (
-        "Without warm-up, Pre-LN reaches loss 2.50 and Post-LN 4.00. With it they reach 1.50 and 1.75. "
+    verdict = norm_first.LESSON.verdict(measured)
+    assert verdict.sentence == (
+        "Without warm-up, Pre-LN reaches loss 2.50 and Post-LN 4.00. "
         "After 5 steps the last layer's gradient is 300× the first one's in Post-LN, 2× in Pre-LN. "
-        "2 of 2 seeds agree with the paper: seen.")
+        "Each number is the mean of 2 seeds. 2 of 2 seeds agree with the paper: seen.")
+    assert verdict.mended == "With warm-up, Pre-LN reaches loss 1.50 and Post-LN 1.75."
+
+
+def test_norm_first_says_so_where_post_ln_learned_without_warm_up():
+    measured = [numbers(norm_first.LESSON, pre=2.1, post=post) for post in (3.1, 3.0, 1.9)]
+    verdict = norm_first.LESSON.verdict(measured)
+    assert verdict.seen
+    assert verdict.sentence.endswith(
+        "2 of 3 seeds agree with the paper: seen. With 1 of 3 seeds the runs say: About the same.")
 
 
 def test_norm_first_measures():
@@ -166,6 +176,15 @@ def test_temperature_measures_what_the_model_writes():
     assert found["repeated_1.5"] == temperature.repeated_share(text)
     assert np.array_equal(runs["model"].model.flat, before)
     assert temperature.measure(runs) == found  # the dice are the seed's
+
+
+def test_temperature_shows_how_the_texts_begin_that_it_counts():
+    runs = small_runs(temperature.LESSON)
+    shown = temperature.LESSON.examples(runs)
+    assert list(shown) == ["At temperature 0.2", "At temperature 1", "At temperature 2"]
+    whole = "One day " + "".join(runs["model"].write("One day ", temperature.LENGTH, 2.0, 1))
+    assert whole.startswith(shown["At temperature 2"])
+    assert len(shown["At temperature 2"]) == len("One day ") + temperature.SHOWN
 
 
 # ---- the page of all lessons

@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 
 from tests.dash.test_lab import TINY, settle
+from tlab_core import LiveRun
 from tlab_core.knob_text import with_values
 from tlab_core.lessons import LESSONS
+from tlab_core.lessons.reading import first
 from tlab_core.registry import Registry
 from tlab_dash import Lab
-from tlab_dash.figures import nats, untrained_loss
+from tlab_dash.figures import nats
 from tlab_dash.fleet import Fleet
 from tlab_dash.lessons.listing import LessonList, about
-from tlab_dash.lessons.taking import MENDED
 from tlab_dash.views import VIEWS
 
 NORM_FIRST = LESSONS.get("norm-first")
@@ -96,8 +97,13 @@ def test_the_button_says_that_an_answer_comes_first(lab):
     lab.lesson_card.on_go("fresh")
     assert block(lab, "button-run")["disabled"]
     assert block(lab, "button-run")["hint"] == "Choose an answer first: step 2."
-    losses = [nats(untrained_loss(taking.runs[key])) for key in ("pre", "post")]
+    runs = [taking.runs[key] for key in ("pre", "post")]
+    losses = [nats(first(run, "validation", "loss")) for run in runs]
     assert [value for _, value in block(lab, "loss")["rows"]] == losses
+    assert "Guessing blindly among 53 gives 3.97." in block(lab, "guessing")["text"]
+    ratios = [f"{LESSON.fresh.measure(run):.2f}×" for run in runs]
+    assert [value for _, value in block(lab, "before")["rows"]] == ratios
+    assert block(lab, "meaning")["text"] == LESSON.fresh.meaning
     lab.lesson_card.on_go("predict")
     assert list(LESSON.prediction.options) == [option["key"] for option in block(lab, "question")["options"]]
     lab.lesson_card.on_predict("same")
@@ -115,25 +121,40 @@ def test_the_whole_lesson_speaks_with_the_numbers_that_were_measured(lab):
     assert block(lab, "verdict")["text"] == verdict.sentence
     assert verdict.sentence in lab.lesson_card.leaf["announce"]
     assert block(lab, "numbers")["rows"][0] == ["loss, Pre-LN without warm-up", f"{measured['pre']:.2f}"]
+    assert block(lab, "unseen")["text"] == "Every loss is that on unseen text, at step 6."
     assert set(lab.shell.bright) == {"map", "text", "loss"}
     assert block(lab, "stage")["chosen"] == "pre"
-    lab.lesson_card.on_stage("post_warm")
-    settle(lab, lambda: lab.session.run is taking.runs["post_warm"])
-    assert block(lab, "stage")["chosen"] == "post_warm"
+    lab.lesson_card.on_stage("post")
+    settle(lab, lambda: lab.session.run is taking.runs["post"])
+    assert block(lab, "stage")["chosen"] == "post"
+    for step in ("race", "reveal", "check"):  # what the knob of the next step would do is not told yet
+        lab.lesson_card.on_go(step)
+        words = " ".join(everything(lab.lesson_card.leaf["blocks"]))
+        assert "with warm-up" not in words.lower(), step
+        assert "With warm-up" not in lab.lesson_card.leaf["announce"]
 
     lab.lesson_card.on_go("repair")
-    assert block(lab, "mend")["text"] == "Turn up warm-up for Post-LN."
-    assert block(lab, "slider")["stops"] == ["0", "100"]
+    assert block(lab, "mend")["text"] == LESSON.repair.sentence
+    assert [option["label"] for option in block(lab, "knob")["options"]] == ["0 steps", "100 steps"]
+    assert block(lab, "knob")["chosen"] == "0"
     assert block(lab, "button-repair")["disabled"]
+    assert block(lab, "button-repair")["hint"] == "Turn the knob first."
     lab.lesson_card.on_turn_up(True)
-    assert block(lab, "button-repair")["label"] == "Run it with warm-up 100"
+    assert block(lab, "knob")["chosen"] == "1"
+    assert block(lab, "button-repair")["label"] == "Run it with warm-up 100 steps"
     lab.lesson_card.on_action("repair")
-    settle(lab, lambda: taking.mended is not None and lab.session.run is taking.runs[MENDED], seconds=60)
-    assert block(lab, "how")["text"].startswith("Step 6: loss ")
-    assert [row["line"] for row in block(lab, "standing")["rows"]] == ["solid", "dashed"]
-    changed = dict(block(lab, "changed")["rows"])
-    assert changed["loss, Post-LN without warm-up"] == f"{measured['post']:.2f} → {taking.mended['post']:.2f}"
-    assert "loss, Pre-LN without warm-up" not in changed
+    settle(lab, lambda: taking.mended and lab.session.run is taking.runs["post_warm"], seconds=60)
+    losses = {key: f"{measured[key]:.2f}" for key in LESSON.runs}  # one number for each run, wherever it stands
+    assert block(lab, "how")["text"] == (
+        f"With warm-up, Pre-LN reaches loss {losses['pre_warm']} and Post-LN {losses['post_warm']}.")
+    assert [(row["label"], row["line"], row["words"]) for row in block(lab, "standing")["rows"]] == [
+        ("Post-LN with warm-up", "solid", f"loss {losses['post_warm']}"), ("Post-LN", "dashed", f"loss {losses['post']}")]
+    assert block(lab, "numbers")["rows"] == [
+        ["loss, Pre-LN without warm-up", losses["pre"]], ["loss, Post-LN without warm-up", losses["post"]],
+        ["loss, Pre-LN with warm-up", losses["pre_warm"]], ["loss, Post-LN with warm-up", losses["post_warm"]]]
+    assert block(lab, "knob")["locked"]
+    lab.lesson_card.on_go("reveal")
+    assert [option["key"] for option in block(lab, "stage")["options"]] == list(LESSON.runs)
 
     lab.lesson_card.on_go("check")
     assert block(lab, "count")["text"] == f"{verdict.agree} of 1 seed: {'seen' if verdict.seen else 'not seen'}"
@@ -142,6 +163,7 @@ def test_the_whole_lesson_speaks_with_the_numbers_that_were_measured(lab):
     settle(lab, lambda: not taking.checking, seconds=120)
     verdict = taking.verdict
     assert block(lab, "count")["text"] == f"{verdict.agree} of 3 seeds: {'seen' if verdict.seen else 'not seen'}"
+    assert block(lab, "mended")["text"] == verdict.mended
     assert block(lab, "numbers")["rows"][0][1].split() == [f"{numbers['pre']:.2f}" for numbers in taking.measured]
     assert "button-check" not in ids(lab)
 
@@ -149,6 +171,27 @@ def test_the_whole_lesson_speaks_with_the_numbers_that_were_measured(lab):
     assert block(lab, "keep")["text"] == LESSON.take_away
     assert block(lab, "paper")["url"] == LESSON.paper.url
     assert set(lab.shell.bright) > {"heads"}
+
+
+def test_while_it_races_the_card_gives_no_loss_that_would_differ_from_the_last(lab, monkeypatch):
+    taking = begun(lab)
+    lab.lesson_card.on_predict("post")
+    lab.lesson_card.on_action("run")
+    settle(lab, lambda: taking.doing == "done" and lab.session.run is taking.runs["pre"], seconds=120)
+    lab.lesson_card.on_go("race")
+    assert [row["words"] for row in block(lab, "standing")["rows"]] == [
+        f"loss {taking.measured[0][key]:.2f}" for key in ("pre", "post")]
+    monkeypatch.setattr(LiveRun, "step", 5)  # on the way there is none
+    lab.lesson_card.refresh()
+    assert [row["words"] for row in block(lab, "standing")["rows"]] == ["", ""]
+
+
+def test_what_the_runs_write_stands_beside_the_verdict_where_the_lesson_has_examples(lab):
+    taking = taken(lab)
+    assert "examples" not in ids(lab)
+    taking.examples = {"At temperature 0.2": "One day Ben went home."}
+    lab.lesson_card.refresh()
+    assert block(lab, "examples")["rows"] == [["At temperature 0.2", "One day Ben went home."]]
 
 
 def test_one_reads_no_name_of_the_code(lab):
@@ -198,10 +241,9 @@ def test_the_list_has_every_lesson_with_its_source_and_time(lab):
     assert sources["gated-units"] == "Shazeer 2020"
     assert sources["rank-collapse"] == "Dong et al. 2021"
     assert not any(lesson["taken"] for lesson in page.lessons)
-    page.on_take("norm-first")
+    lab.shell.on_lesson("norm-first")
     page.refresh()
     assert [lesson["name"] for lesson in page.lessons if lesson["taken"]] == ["norm-first"]
-    page.on_take("no such lesson")
     assert lab.session.lesson.lesson is LESSON
 
 

@@ -55,7 +55,7 @@ LESSON = Lesson(
     numbers={key: Number(f"learned, {run.label}", ".0f") for key, run in RUNS.items()}, headline="two", measure=measure,
     judge=judge, take_away="Depth helps.", effect="depth helps",
     paper=Paper("Author & Other", 2020, "On Depth", "https://example.org", "section 1", "They measured it."), seconds=1.0,
-    repair=Repair("Give it a third layer.", "one", {"architecture.num_layers": 3}),
+    repair=Repair("Give it a third layer.", "one", "three", (("one", "three"),), ("three",)),
 )  # fmt: skip
 ALONE = replace(LESSON, name="alone", runs={"one": RUNS["one"]}, numbers={"one": LESSON.numbers["one"]}, headline="one",
                 repair=None, judge=lambda measured: judged(measured, lambda numbers: "same", "two", "It was measured."))
@@ -171,17 +171,55 @@ def test_a_run_that_was_trained_too_far_is_made_anew(session):
     assert taking.runs["one"] is not first
 
 
-def test_the_repaired_run_races_against_the_one_it_mends(session):
+def test_the_repaired_run_races_against_the_one_it_mends(session, monkeypatch):
     taking = taken(session)
+    monkeypatch.setattr(Learner, "pause", 0.002)
     taking.repair()
     assert not taking.repairing  # the slider comes first
     taking.turn_up(True)
     taking.repair()
-    settle(session, lambda: taking.mended is not None and session.run is taking.runs[MENDED])
+    settle(session, lambda: MENDED in taking.runs and session.run is taking.runs[MENDED])
+    assert taking.label_of(MENDED) == "Three layers"
+    assert "three" not in taking.numbers  # not before the run is there
+    settle(session, lambda: taking.mended and session.run is taking.runs["three"])
     assert session.ghost is taking.runs["one"]
     assert session.run.experiment.architecture.num_layers == 3
-    assert taking.mended == {"one": 90.0, "two": 60.0, "three": 90.0, "wide": 120.0}
-    assert taking.measured[0]["one"] == 30.0
+    assert taking.measured == ({"one": 30.0, "two": 60.0, "three": 90.0, "wide": 120.0},)
+    assert set(taking.runs) == set(RUNS)
+
+
+def test_what_would_give_the_repair_away_is_held_back_until_it_was_made(session):
+    taking = taken(session)
+    assert list(taking.numbers) == ["one", "two", "wide"]
+    assert taking.open_to_all == ("one", "two", "wide")
+    taking.show("three")
+    settle(session, lambda: session.run is taking.runs["one"])
+    taking.turn_up(True)
+    taking.repair()
+    settle(session, lambda: taking.mended)
+    assert list(taking.numbers) == ["one", "two", "three", "wide"]
+    assert taking.open_to_all == tuple(RUNS)
+
+
+def test_a_repair_after_a_check_keeps_what_the_other_seeds_measured(session):
+    taking = taken(session)
+    taking.check()
+    settle(session, lambda: not taking.checking)
+    before = taking.measured
+    taking.turn_up(True)
+    taking.repair()
+    settle(session, lambda: taking.mended)
+    assert taking.measured == before
+    assert (taking.verdict.agree, taking.verdict.of) == (3, 3)
+
+
+def test_what_the_runs_write_is_kept_where_the_lesson_has_examples(session):
+    object.__setattr__(ALONE, "examples", lambda runs: {"after 30 steps": f"learned {runs['one'].learned}"})
+    try:
+        taking = taken(session, "alone")
+    finally:
+        object.__setattr__(ALONE, "examples", None)
+    assert taking.examples == {"after 30 steps": "learned 30"}
 
 
 def test_a_repair_after_the_bench_trained_on_measures_at_the_lesson_s_step(session):
@@ -192,8 +230,8 @@ def test_a_repair_after_the_bench_trained_on_measures_at_the_lesson_s_step(sessi
     session.pause()
     taking.turn_up(True)
     taking.repair()
-    settle(session, lambda: taking.mended is not None)
-    assert taking.mended["one"] == 90.0
+    settle(session, lambda: taking.mended)
+    assert taking.measured[0] == {"one": 30.0, "two": 60.0, "three": 90.0, "wide": 120.0}
     assert taking.trouble == ""
 
 

@@ -68,7 +68,7 @@ class LessonCard(Component):
         self._press(lambda taking: taking.show(str(key)))
 
     def on_turn_up(self, up: bool) -> None:
-        """Move the repair's slider."""
+        """Turn the repair's knob."""
         self._press(lambda taking: taking.turn_up(up))
 
     def on_action(self, action: str) -> None:

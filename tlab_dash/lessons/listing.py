@@ -34,17 +34,7 @@ class LessonList(Component):
         on = taking.lesson.name if taking is not None else ""
         self.lessons = [about(lesson) | {"taken": name == on} for name, lesson in LESSONS.items()]
 
-    def on_take(self, name: str) -> None:
-        """Begin a lesson."""
-        if name in LESSONS.names():
-            self._session.take_lesson(name)
-
 
 def about(lesson: Lesson) -> dict:
     """Return what the list says of a lesson."""
-    first_author = lesson.paper.authors.partition(",")[0].partition(" &")[0].removesuffix(" et al.")
-    others = "" if first_author == lesson.paper.authors else " et al."
-    if "&" in lesson.paper.authors and "," not in lesson.paper.authors:
-        first_author, others = lesson.paper.authors, ""
-    return {"name": lesson.name, "title": lesson.title, "source": f"{first_author}{others} {lesson.paper.year}",
-            "seconds": round(lesson.seconds)}
+    return {"name": lesson.name, "title": lesson.title, "source": lesson.paper.cited, "seconds": round(lesson.seconds)}

@@ -37,7 +37,8 @@ class Taking:
     verdict   what these say together; None before there are any
     repairing, checking  whether the repaired run, or further seeds, are being trained
     behind    (seed, key, step) of what trains out of sight; None when nothing does
-    mended    the numbers with the repaired run in the other's place
+    mended    whether the repaired run has been trained, so that its numbers give nothing away
+    examples  what the runs write, by a few words on how, where the lesson has that
     trouble   what went wrong, for the user to read
     """
 
@@ -48,14 +49,15 @@ class Taking:
         self._left = False
         self.step = "look"
         self.answer: str | None = None
-        self.turned_up = False  # whether the repair's slider was moved
+        self.turned_up = False  # whether the repair's knob was turned
         self.doing = "opening"
         self.runs: dict = {}
         self.measured: tuple[dict[str, float], ...] = ()
         self.verdict: Verdict | None = None
         self.repairing = self.checking = False
         self.behind: tuple[int, str, int] | None = None
-        self.mended: dict[str, float] | None = None
+        self.mended = False
+        self.examples: dict[str, str] = {}
         self.trouble = ""
         self._do(self._open)
 
@@ -104,7 +106,7 @@ class Taking:
 
     def show(self, key: str) -> None:
         """Put one of the runs that were measured on the bench; what was there before becomes its ghost."""
-        if self.doing == "done" and key in self.runs and not (self.repairing or self.checking):
+        if self.doing == "done" and key in self.open_to_all and not (self.repairing or self.checking):
             self._do(lambda: self._show(key))
 
     def back_on_stage(self) -> None:
@@ -116,7 +118,7 @@ class Taking:
             self._do(lambda: self._seat.put(*self._pair()))
 
     def turn_up(self, up: bool) -> None:
-        """Move the slider of the repair."""
+        """Turn the repair's knob."""
         if not self.repairing:
             self.turned_up = bool(up)
 
@@ -152,9 +154,19 @@ class Taking:
 
     def label_of(self, key: str) -> str:
         """Return what people call a run."""
-        if key == MENDED:
-            return f"{self.lesson.runs[self.lesson.repair.run].label}, mended"
-        return self.lesson.runs[key].label
+        return self.lesson.runs[self.lesson.repair.by if key == MENDED else key].label
+
+    @property
+    def open_to_all(self) -> tuple[str, ...]:
+        """Return the keys of the lesson's runs but for those that would give away a repair that is still to be made."""
+        return tuple(key for key in self.lesson.runs if self.mended or key in self.racers or not self._gives_away(key))
+
+    @property
+    def numbers(self) -> dict:
+        """Return the lesson's numbers by name, but for those that would give away a repair that is still to be made."""
+        repair = self.lesson.repair
+        hidden = repair.hides if repair is not None and not self.mended else ()
+        return {name: number for name, number in self.lesson.numbers.items() if name not in hidden}
 
     # On a worker -----------------------------------------------------------------------------------------------------
 
@@ -207,7 +219,7 @@ class Taking:
         self.runs, self._home = {}, (None, None)
 
     def _build(self, key: str) -> None:
-        experiment = self.lesson.repaired(SEEDS[0]) if key == MENDED else self.lesson.experiment(key, SEEDS[0])
+        experiment = self.lesson.experiment(self.lesson.repair.by if key == MENDED else key, SEEDS[0])
         self.runs = {**self.runs, key: self._seat.build(experiment)}
 
     def _pair(self) -> tuple:
@@ -245,6 +257,7 @@ class Taking:
             return
         if missing := self._missing(others):
             self.doing = "others"
+            self._note(SEEDS[0], missing[0], 0)
             self._aside(self._train_hidden(missing, then=self._go_on))
             return
         self.doing = "reading"
@@ -266,8 +279,10 @@ class Taking:
 
     def _gives_away(self, key: str) -> bool:
         """Return whether a run has the repair's setting, which is to be found later: so it trains out of sight."""
-        repair = self.lesson.repair
-        return repair is not None and repair.knobs.items() <= self.lesson.runs[key].knobs.items()
+        if self.lesson.repair is None:
+            return False
+        knob, value = self.lesson.mending
+        return self.lesson.runs[key].knobs.get(knob) == value
 
     def _note(self, seed: int, key: str, step: int) -> None:
         self.behind = (seed, key, step)
@@ -281,6 +296,7 @@ class Taking:
     def _read(self) -> None:
         runs = {key: self.runs[key] for key in self.lesson.runs}
         self._judge((self.lesson.measure(runs),))
+        self.examples = self.lesson.examples(runs) if self.lesson.examples is not None else {}
         for run in runs.values():
             run.trainer.close()
         self._seat.put(*self._pair())
@@ -297,18 +313,21 @@ class Taking:
             self._seat.put(self.runs[key], before)
 
     def _repair(self) -> None:
-        if missing := self._missing([key for key in self.lesson.runs if key != self.lesson.repair.run]):
+        repair = self.lesson.repair
+        if missing := self._missing([key for key in self.lesson.runs if key not in (repair.run, repair.by)]):
             self._aside(self._train_hidden(missing, then=self._repair))  # someone has trained on what was measured
             return
-        for key in self._missing((self.lesson.repair.run, MENDED)):
+        for key in self._missing((repair.run, MENDED)):
             if key not in self.runs:
                 self._build(key)
-        self._race(self.runs[MENDED], self.runs[self.lesson.repair.run])
+        self._race(self.runs[MENDED], self.runs[repair.run])
 
     def _read_repair(self) -> None:
-        broken = self.lesson.repair.run
-        runs = {key: self.runs[MENDED if key == broken else key] for key in self.lesson.runs}
-        self.mended, self.repairing = self.lesson.measure(runs), False
+        mended = self.runs[MENDED]
+        runs = {key: mended if key == self.lesson.repair.by else self.runs[key] for key in self.lesson.runs}
+        self._judge((self.lesson.measure(runs), *self.measured[1:]))
+        mended.trainer.close()
+        self.runs, self.mended, self.repairing = runs, True, False
 
     def _check(self) -> out_of_sight.Work:
         for seed in SEEDS[len(self.measured):]:

@@ -6,15 +6,15 @@ the middle of it stays there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from tlab_core.lessons import SEEDS
-from tlab_core.lessons.norm_first import fresh_growth
+from tlab_core.lessons import SEEDS, Number
+from tlab_core.lessons.reading import first, validation_loss
 from tlab_dash.architecture_map.wiring import Wiring
 from tlab_dash.controls import parameter, value_label
-from tlab_dash.figures import knob_words, nats, recent_loss, untrained_loss
-from tlab_dash.lessons.taking import MENDED, STEPS, Taking
-from tlab_dash.sentences import CLOSE_LOSS
+from tlab_dash.figures import knob_words, nats
+from tlab_dash.lessons.taking import STEPS, Taking
 from tlab_dash.session import Session
 
 Block = dict
@@ -28,13 +28,18 @@ def leaf(taking: Taking, session: Session) -> dict:
         "name": taking.lesson.name,
         "title": taking.lesson.title,
         "step": taking.step,
-        "heading": f"{at + 1}. {STEPS[taking.step]}",
-        "steps": [{"name": step, "label": STEPS[step], "open": taking.may(step)} for step in steps],
+        "heading": f"{at + 1}. {name_of(taking, taking.step)}",
+        "steps": [{"name": step, "label": name_of(taking, step), "open": taking.may(step)} for step in steps],
         "blocks": [*_trouble(taking, session), *LEAVES[taking.step](taking, session)],
         "back": next((step for step in reversed(steps[:at]) if taking.may(step)), ""),
         "next": next((step for step in steps[at + 1:] if taking.may(step)), ""),
         "announce": announcement(taking),
     }
+
+
+def name_of(taking: Taking, step: str) -> str:
+    """Return what a step is called; a model that is alone can't race."""
+    return "Train" if step == "race" and len(taking.racers) < 2 else STEPS[step]
 
 
 def bright(taking: Taking) -> list[str]:
@@ -52,7 +57,7 @@ def announcement(taking: Taking) -> str:
         return taking.trouble
     if taking.doing == "done" and taking.verdict is not None:
         return f"{said(taking)} {taking.verdict.sentence}"
-    return {"racing": "The race has begun.", "others": "The race is over; the other runs train.",
+    return {"racing": f"{name_of(taking, 'race')}: it has begun.", "others": "The race is over; the other runs train.",
             "reading": "The numbers are being read."}.get(taking.doing, "")
 
 
@@ -87,12 +92,18 @@ def fresh(taking: Taking, session: Session) -> list[Block]:
     if taking.doing == "opening":
         return [text("building", "The models are being built …", "aside")]
     racers = [(taking.label_of(key), taking.runs[key]) for key in taking.racers if key in taking.runs]
+    characters = racers[0][1].tokenizer.vocab_size
     blocks = [
-        text("fresh", "Step 0. The probe text has gone through once; nothing has been learned." if len(racers) < 2 else
-             "Step 0. The probe text has gone through both models once; neither has learned anything.", "lead"),
-        table("gradient", "Gradient, last ÷ first layer", [(label, f"{fresh_growth(run):.2g}×") for label, run in racers]),
-        table("loss", "Loss, nats a character", [(label, nats(untrained_loss(run))) for label, run in racers]),
+        text("fresh", "Step 0. The model has learned nothing yet." if len(racers) < 2 else
+             "Step 0. Neither model has learned anything yet.", "lead"),
+        table("loss", "Loss on unseen text", [(label, nats(first(run, "validation", "loss"))) for label, run in racers]),
+        text("guessing", "How surprised a model is by each next character. "
+             f"Guessing blindly among {characters} gives {nats(math.log(characters))}.", "aside"),
     ]
+    if (more := taking.lesson.fresh) is not None:
+        number = Number(more.label, more.style)
+        blocks += [table("before", more.label, [(label, f"{number.text(more.measure(run))}×") for label, run in racers]),
+                   text("meaning", more.meaning, "aside")]
     if taking.doing == "ready":
         blocks.append(run_button(taking))
     return blocks
@@ -105,52 +116,54 @@ def race(taking: Taking, session: Session) -> list[Block]:
     if taking.doing == "ready":  # something went wrong on the way
         return [run_button(taking)]
     if taking.behind is not None:
-        return [text("what", "The race is over. Another run trains out of sight: it would give the repair away.", "lead"),
+        return [text("what", "The race is over. Another run trains out of sight: it would give a later step away.", "lead"),
                 hidden(taking), *standing(taking, session)]
     several = len(taking.racers) > 1
     what = {
         "racing": "Both train in turns, on the same batches." if several else "The model trains.",
-        "others": "The race is over. One more run trains against the one before it.",
-        "done": "The race is over.",
+        "others": "The race is over. One more run trains; the dashed one is there to compare.",
+        "done": "The race is over." if several else "The model has been trained.",
     }[taking.doing]
     return [text("what", what, "lead"), *standing(taking, session), *going(taking, session)]
 
 
 def reveal(taking: Taking, session: Session) -> list[Block]:
     """The guess beside what was measured, in the same words whichever it was."""
-    lesson, first = taking.lesson, taking.lesson.verdict(taking.measured[:1])
-    data = "no answer leads" if first.outcome is None else lesson.prediction.options[first.outcome]
+    lesson, verdict = taking.lesson, taking.lesson.verdict(taking.measured[:1])
+    data = lesson.prediction.options[verdict.outcome]
     return [
         table("answers", "", [("You said", lesson.prediction.options[taking.answer]), ("The runs say", data)], "said"),
-        text("verdict", first.sentence, "lead"),
+        text("verdict", verdict.sentence, "lead"),
+        *examples(taking),
         *stage(taking, session),
-        numbers(taking, 1),
+        *numbers(taking, 1),
     ]
 
 
 def repair(taking: Taking, session: Session) -> list[Block]:
     """The one knob that mends a run, and how the mended one fares against the other."""
     mend = taking.lesson.repair
-    knob, after = next(iter(mend.knobs.items()))
-    before = value_of(taking, knob)
-    label = parameter(session.draft, knob).label
+    knob, after = taking.lesson.mending
+    about = parameter(session.draft, knob)
+    unit = " steps" if getattr(about, "unit", "") == "steps" else ""
     blocks = [
         text("mend", mend.sentence, "lead"),
-        {"id": "slider", "kind": "slider", "label": label, "stops": [value_label(knob, before), value_label(knob, after)],
-         "at": int(taking.turned_up), "locked": taking.repairing or taking.mended is not None},
+        {"id": "knob", "kind": "mend", "label": about.label, "chosen": str(int(taking.turned_up)),
+         "options": [{"key": str(i), "label": f"{value_label(knob, value)}{unit}"}
+                     for i, value in enumerate((value_of(taking, knob), after))],
+         "locked": taking.repairing or taking.mended},
     ]
     if taking.behind is not None and taking.repairing:
         return [*blocks, hidden(taking)]
     if taking.repairing:
         return [*blocks, *standing(taking, session), *going(taking, session)]
-    if taking.mended is None:
-        hint = "" if taking.turned_up else "Move the slider first."
-        label = f"Run it with {knob_words(session, knob, after)}"
-        return [*blocks, button("repair", label, True, not taking.turned_up, hint)]
-    changed = [(number.label, f"{number.text(taking.measured[0][key])} → {number.text(taking.mended[key])}")
-               for key, number in taking.lesson.numbers.items() if taking.measured[0][key] != taking.mended[key]]
-    return [*blocks, text("how", mended_sentence(taking), "lead"), *standing(taking, session),
-            table("changed", "As it was → mended", changed)]
+    if not taking.mended:
+        words = knob_words(session, knob, after)
+        hint = "" if taking.turned_up else "Turn the knob first."
+        return [*blocks, button("repair", f"Run it with {words}{unit}", True, not taking.turned_up, hint)]
+    found = taking.lesson.verdict(taking.measured[:1])
+    return [*blocks, text("how", found.mended, "lead"), *standing(taking, session),
+            *numbers(taking, 1, [name for pair in mend.compares for name in pair])]
 
 
 def check(taking: Taking, session: Session) -> list[Block]:
@@ -176,7 +189,8 @@ def check(taking: Taking, session: Session) -> list[Block]:
     blocks += [
         text("count", f"{verdict.agree} of {verdict.of} seed{'s' if verdict.of > 1 else ''}: {seen}", "count"),
         text("verdict", verdict.sentence, "lead"),
-        numbers(taking, done),
+        *([text("mended", verdict.mended, "lead")] if taking.mended else []),
+        *numbers(taking, done),
     ]
     return blocks
 
@@ -188,7 +202,7 @@ def keep(taking: Taking, session: Session) -> list[Block]:
     return [
         text("keep", taking.lesson.take_away, "lead"),
         text("here", f"Here, {verdict.agree} of {verdict.of} seed{'s' if verdict.of > 1 else ''} agreed: {seen}."),
-        text("found", f"The paper: {paper.figure_said}"),
+        text("found", f"The paper: {paper.found}"),
         {"id": "paper", "kind": "link", "text": paper.title, "url": paper.url,
          "about": f"{paper.authors} {paper.year}, {paper.section}"},
         button("leave", "Back to my own run", True),
@@ -217,16 +231,25 @@ def button(action: str, label: str, primary: bool = False, disabled: bool = Fals
 
 
 def table(name: str, heading: str, rows: list[tuple[str, str]], style: str = "") -> Block:
-    """Return rows of a label and what goes with it; style is "" or "said"."""
+    """Return rows of a label and what goes with it; style is "", "said" or "said written"."""
     return {"id": name, "kind": "table", "heading": heading, "rows": [list(row) for row in rows], "style": style}
 
 
-def numbers(taking: Taking, seeds: int) -> Block:
-    """Return every measured number of the first seeds, side by side."""
+def numbers(taking: Taking, seeds: int, names: list[str] | None = None) -> list[Block]:
+    """Return what was measured of the first seeds, side by side: those numbers that are named, or all that may be said."""
+    shown = {name: number for name, number in taking.numbers.items() if names is None or name in names}
     rows = [(number.label, "   ".join(number.text(measured[key]) for measured in taking.measured[:seeds]))
-            for key, number in taking.lesson.numbers.items()]  # fmt: skip
+            for key, number in shown.items()]  # fmt: skip
     of = ", ".join(str(seed) for seed in SEEDS[:seeds])
-    return table("numbers", f"Measured, seed{'s' if seeds > 1 else ''} {of}", rows)
+    blocks = [table("numbers", f"Measured, seed{'s' if seeds > 1 else ''} {of}", rows)]
+    if any("loss" in number.label for number in shown.values()):
+        blocks.append(text("unseen", f"Every loss is that on unseen text, at step {taking.lesson.steps}.", "aside"))
+    return blocks
+
+
+def examples(taking: Taking) -> list[Block]:
+    """Return what the runs write, where the lesson is about that."""
+    return [table("examples", "", list(taking.examples.items()), "said written")] if taking.examples else []
 
 
 def run_button(taking: Taking) -> Block:
@@ -236,13 +259,16 @@ def run_button(taking: Taking) -> Block:
 
 
 def standing(taking: Taking, session: Session) -> list[Block]:
-    """Return how far each run on the bench is, with the line that is its own in the plots."""
+    """Return how far each run on the bench is, with the line that is its own in the plots, and at its end its loss."""
     rows = []
     for run, line in ((session.run, "solid"), (session.ghost, "dashed")):
         key = taking.key_of(run) if run is not None else None
         if key is not None:
-            loss = recent_loss(run, run.step) if run.step else untrained_loss(run)
-            words = f"broke at step {run.divergence.step:,}" if run.divergence is not None else f"loss {nats(loss)}"
+            words = ""  # on the way there is no loss that would be the same as the one that is measured at the end
+            if run.divergence is not None:
+                words = f"broke at step {run.divergence.step:,}"
+            elif run.step == run.recorder.last_step("validation") == taking.lesson.steps:
+                words = f"loss {nats(validation_loss(run))}"
             rows.append({"label": taking.label_of(key), "line": line, "step": run.step, "of": taking.lesson.steps,
                          "words": words})
     return [{"id": "standing", "kind": "progress", "rows": rows}] if rows else []
@@ -268,7 +294,7 @@ def going(taking: Taking, session: Session) -> list[Block]:
 
 def stage(taking: Taking, session: Session) -> list[Block]:
     """Return a switch of which run the bench shows, where there are several."""
-    options = [{"key": key, "label": taking.label_of(key)} for key in taking.runs if key != MENDED]
+    options = [{"key": key, "label": taking.label_of(key)} for key in taking.open_to_all]
     return [{"id": "stage", "kind": "stage", "label": "On the bench", "options": options,
              "chosen": taking.key_of(session.run) or ""}] if len(options) > 1 else []
 
@@ -289,16 +315,6 @@ def said(taking: Taking) -> str:
     'You said: About the same.'
     """
     return f"You said: {taking.lesson.prediction.options[taking.answer].rstrip('.')}."
-
-
-def mended_sentence(taking: Taking) -> str:
-    """Return the two losses of the repair, and whether they can be told apart."""
-    broken, mended = (taking.runs[key] for key in (taking.lesson.repair.run, MENDED))
-    losses = [float("inf") if run.divergence is not None else recent_loss(run, taking.lesson.steps)
-              for run in (broken, mended)]  # fmt: skip
-    close = abs(losses[0] - losses[1]) < CLOSE_LOSS
-    return (f"Step {taking.lesson.steps}: loss {nats(losses[0])} as it was, {nats(losses[1])} mended."
-            f"{' Too close to call.' if close else ''}")
 
 
 def differ(taking: Taking) -> bool:

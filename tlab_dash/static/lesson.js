@@ -41,8 +41,10 @@ export function render({ model }) {
       return group;
     },
     change: (group, block) => {
-      for (const button of group.querySelectorAll("button"))
+      for (const button of group.querySelectorAll("button")) {
         button.setAttribute("aria-pressed", String(button.dataset.key === (block.chosen ?? flipped)));
+        button.disabled = Boolean(block.locked);
+      }
     },
   });
   let flipped = "", flipping = 0;
@@ -95,6 +97,7 @@ export function render({ model }) {
       flip(key);
     }),
     stage: pickers("stage", (key) => model.send_msg({ stage: key })),
+    mend: pickers("mend", (key) => model.send_msg({ turn_up: key === "1" })),
     table: { make: () => make("div", {}), change: (node, block) => {
       node.className = `lesson-table ${block.style}`;
       const rows = block.rows.map(([label, value]) => make("div", {}, make("dt", { textContent: label }), make("dd", { textContent: value })));
@@ -114,22 +117,6 @@ export function render({ model }) {
         bar.setAttribute("aria-label", `${row.label}, step ${row.step} of ${row.of}`);
       });
     } },
-    slider: {
-      make: (block) => {
-        const input = make("input", { type: "range", min: 0, max: block.stops.length - 1, step: 1 });
-        input.setAttribute("aria-label", block.label);
-        input.addEventListener("input", () => model.send_msg({ turn_up: input.value === "1" }));
-        return make("label", { className: "mend" }, make("span", { textContent: block.label }), make("output", {}), input);
-      },
-      change: (node, block) => {
-        const input = node.querySelector("input");
-        input.disabled = block.locked;
-        input.value = block.at;
-        input.style.setProperty("--filled", `${100 * block.at}%`);
-        input.setAttribute("aria-valuetext", block.stops[block.at]);
-        put(node.querySelector("output"), block.stops[block.at]);
-      },
-    },
   };
 
   // The two drawings take turns on the map until one is chosen, unless things should hold still.

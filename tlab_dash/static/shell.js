@@ -178,6 +178,7 @@ export function render({ model }) {
     if (!names.includes(place) && wanted !== lesson) model.send_msg({ lesson: wanted });
   };
   page.addEventListener("tlab-page", (event) => go(event.detail));
+  page.addEventListener("tlab-lesson", (event) => model.send_msg({ lesson: event.detail }));
   window.addEventListener("popstate", travel);
   beginOrEnd();
   dim();

@@ -47,8 +47,7 @@ def list_lessons(as_json: bool) -> None:
     if as_json:
         echo_json([about(found) for found in lessons])
         return
-    rows = [(found.name, found.title, f"{found.paper.authors.partition(',')[0]} {found.paper.year}",
-             duration(found.seconds)) for found in lessons]  # fmt: skip
+    rows = [(found.name, found.title, found.paper.cited, duration(found.seconds)) for found in lessons]
     echo_table(("lesson", "question", "paper", "takes"), rows, right=("takes",))
     click.echo("\nTake one with: tlab lesson NAME")
 
@@ -67,11 +66,11 @@ def tell(chosen: Lesson, as_json: bool) -> None:
         return
     echo_numbers(chosen, outcome)
     click.echo()
-    say(outcome.verdict.sentence)
+    say_verdict(outcome)
     say(chosen.take_away)
     click.echo()
     paper = chosen.paper
-    say(f"{paper.authors} {paper.year}, “{paper.title}”, {paper.section}. {paper.figure_said}")
+    say(f"{paper.authors} {paper.year}, “{paper.title}”, {paper.section}. {paper.found}")
     click.echo(paper.url)
     click.echo(f"\nOne seed is one roll of the dice. For more: tlab lesson {chosen.name} --check")
 
@@ -86,7 +85,7 @@ def check_all(lessons: list[Lesson], count: int, as_json: bool) -> None:
                 click.echo()
             click.secho(f"{chosen.name}: {chosen.title}", bold=True)
             echo_numbers(chosen, outcomes[-1])
-            say(outcomes[-1].verdict.sentence)
+            say_verdict(outcomes[-1])
     if as_json:
         values = [as_values(outcome) for outcome in outcomes]
         echo_json(values if len(lessons) > 1 else values[0])
@@ -121,6 +120,12 @@ def echo_numbers(chosen: Lesson, outcome: Outcome) -> None:
     rows = [(number.label, *(number.text(measured[key]) for measured in outcome.measured))
             for key, number in chosen.numbers.items()]  # fmt: skip
     echo_table(("measured", *seeds), rows, right=seeds)
+
+
+def say_verdict(outcome: Outcome) -> None:
+    """Print what the seeds say, and what the repair changed."""
+    for sentence in filter(None, (outcome.verdict.sentence, outcome.verdict.mended)):
+        say(sentence)
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@
     outcome.verdict.sentence
 """
 
-from tlab_core.lessons.base import LESSONS, SEEDS, Lesson, LessonRun, Number, Paper, Prediction, Repair, Verdict
+from tlab_core.lessons.base import LESSONS, SEEDS, Fresh, Lesson, LessonRun, Number, Paper, Prediction, Repair, Verdict
 from tlab_core.lessons.running import Outcome, run_lesson, run_seed
 
 # Importing a file registers its lesson, in this order: the one that shows most first.
@@ -16,6 +16,6 @@ from tlab_core.lessons import (  # noqa: F401 # isort: skip
 )  # fmt: skip
 
 __all__ = [
-    "LESSONS", "SEEDS", "Lesson", "LessonRun", "Number", "Outcome", "Paper", "Prediction", "Repair", "Verdict",
+    "LESSONS", "SEEDS", "Fresh", "Lesson", "LessonRun", "Number", "Outcome", "Paper", "Prediction", "Repair", "Verdict",
     "run_lesson", "run_seed",
 ]

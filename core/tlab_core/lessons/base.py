@@ -5,9 +5,10 @@ the outcome that the paper would lead one to expect, and the thresholds that tel
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tlab_core.experiment import Experiment
@@ -40,23 +41,56 @@ class LessonRun:
 
 @dataclass(frozen=True)
 class Repair:
-    """One knob that mends a run: the invitation in words, the run's key, and the knobs by full name."""
+    """One knob that mends a run, for whoever takes the lesson to find.
+
+    sentence  the invitation in words
+    run       the key of the run to be mended
+    by        the key of the run that differs from it in that knob alone
+    compares  pairs of names in `Lesson.numbers`: what it was, and what the knob made of it
+    hides     names of those numbers that would give it away: the page says them when the knob was turned
+    """
 
     sentence: str
     run: str
-    knobs: Mapping[str, Any]
+    by: str
+    compares: tuple[tuple[str, str], ...]
+    hides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What there is to be read from a run before its first step: its name, how to read it, the number and its format."""
+
+    label: str
+    meaning: str
+    measure: Callable[[Run], float]
+    style: str = ".2f"
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Who measured the effect first, where to read it, and what they found: `figure_said` has their number."""
+    """Who measured the effect first, where to read it, and what they found, in `found`; its numbers are the paper's own.
+
+    authors  their last names, as "A", "A & B" or "A, B & C"; "et al." in place of those who are not named
+    """
 
     authors: str
     year: int
     title: str
     url: str
     section: str
-    figure_said: str
+    found: str
+
+    @property
+    def cited(self) -> str:
+        """Return the paper as one cites it: one name or two, and "et al." where there are more.
+
+        >>> [Paper(names, 2020, "", "", "", "").cited for names in ("A", "A & B", "A, B & C", "A, B et al.")]
+        ['A 2020', 'A & B 2020', 'A et al. 2020', 'A et al. 2020']
+        """
+        first, *others = re.split(r", | & | (?=et al\.)", self.authors)
+        several = len(others) > 1 or others == ["et al."]
+        return f"{first} et al. {self.year}" if several else f"{self.authors} {self.year}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +120,7 @@ class Verdict:
     seen      whether the share of seeds that shows what the paper found is at least `ENOUGH`
     agree, of how many seeds show it, and how many there were
     sentence  both numbers, the seeds, and seen or not, in plain words
+    mended    what the lesson's repair changed, in plain words; "" where there is none
     """
 
     outcome: str | None
@@ -94,6 +129,7 @@ class Verdict:
     agree: int
     of: int
     sentence: str
+    mended: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +154,8 @@ class Lesson:
     paper       where it was found
     seconds     what one seed takes on two cores, measured
     repair      the knob that mends a run, where there is one
+    fresh       what to read from the runs before they train, where the lesson is about it
+    examples    (runs by key, all of one seed) -> what they write, by a few words on how; reads, and never trains
     """
 
     name: str
@@ -138,12 +176,21 @@ class Lesson:
     paper: Paper
     seconds: float
     repair: Repair | None = None
+    fresh: Fresh | None = None
+    examples: Callable[[Mapping[str, Run]], dict[str, str]] | None = None
 
     def __post_init__(self) -> None:
         self._known("expected", self.expected, self.prediction.options)
         self._known("headline", self.headline, self.numbers)
         if self.repair is not None:
             self._known("repair.run", self.repair.run, self.runs)
+            self._known("repair.by", self.repair.by, self.runs)
+            for number in (*self.repair.hides, *(name for pair in self.repair.compares for name in pair)):
+                self._known("repair", number, self.numbers)
+            if len(turned := self._turned()) != 1:
+                knobs = ", ".join(knob for knob, _ in turned) or "no knob"
+                raise ValueError(f"the lesson {self.name!r}: the runs {self.repair.run!r} and {self.repair.by!r} differ in "
+                                 f"{knobs}; a repair turns exactly one.")
 
     def verdict(self, measured: Sequence[Numbers]) -> Verdict:
         """Return what the numbers of one seed or more say. Raises ValueError for none, or for numbers that are missing."""
@@ -154,21 +201,31 @@ class Lesson:
                 wrong = sorted(set(numbers) ^ set(self.numbers))
                 raise ValueError(f"the lesson {self.name!r} measures {', '.join(self.numbers)}; these are missing or "
                                  f"unknown: {', '.join(wrong)}.")
-        return self.judge(measured)
+        verdict = self.judge(measured)
+        others = Counter(verdict.outcomes)
+        del others[self.expected]
+        if len(measured) == 1 or not others:
+            return verdict
+        said = " ".join(f"With {count} of {verdict.of} seeds the runs say: {self.prediction.options[key]}."
+                        for key, count in others.most_common())
+        return replace(verdict, sentence=f"{verdict.sentence} {said}")
 
     def experiment(self, run: str, seed: int = 0) -> Experiment:
         """Return the experiment of a run with a seed, the same for the weights' dice and for the batches."""
         self._known("run", run, self.runs)
-        return self._with(self.runs[run].knobs, seed)
+        seeds = {"architecture.seed": seed, "training.seed": seed}
+        return with_values(self.base, {**self.runs[run].knobs, **seeds})
 
-    def repaired(self, seed: int = 0) -> Experiment:
-        """Return the experiment of the run that the repair mends. Raises ValueError where there is no repair."""
+    @property
+    def mending(self) -> tuple[str, Any]:
+        """Return the full name of the knob that the repair turns, and its new value. Raises ValueError without a repair."""
         if self.repair is None:
             raise ValueError(f"the lesson {self.name!r} has no repair.")
-        return self._with({**self.runs[self.repair.run].knobs, **self.repair.knobs}, seed)
+        return self._turned()[0]
 
-    def _with(self, knobs: Mapping[str, Any], seed: int) -> Experiment:
-        return with_values(self.base, {**knobs, "architecture.seed": seed, "training.seed": seed})
+    def _turned(self) -> list[tuple[str, Any]]:
+        broken, mended = (self.runs[key].knobs for key in (self.repair.run, self.repair.by))
+        return [(knob, mended.get(knob)) for knob in {**broken, **mended} if mended.get(knob) != broken.get(knob)]
 
     def _known(self, what: str, key: str, allowed: Mapping[str, Any]) -> None:
         if key not in allowed:
@@ -181,19 +238,22 @@ def add(lesson: Lesson) -> Lesson:
     return LESSONS.register(lesson.name)(lesson)
 
 
-def judged(measured: Sequence[Numbers], outcome: Callable[[Numbers], str], expected: str, said: str) -> Verdict:
+def judged(measured: Sequence[Numbers], outcome: Callable[[Numbers], str], expected: str, said: str,
+           mended: str = "") -> Verdict:
     """Return the verdict where `outcome` tells the prediction's key that one seed's numbers point to.
 
-    said  a sentence or two with the numbers; what is added is the same for an effect that was seen and for one that wasn't
+    said    a sentence or two with the numbers; what is added is the same whether an effect was seen or not
+    mended  a sentence with what the lesson's repair changed
     """
     outcomes = tuple(outcome(numbers) for numbers in measured)
     agree, of = outcomes.count(expected), len(outcomes)
     seen = agree >= ENOUGH * of
     ranked = Counter(outcomes).most_common(2)
     leads = len(ranked) == 1 or ranked[0][1] > ranked[1][1]
+    means = f" Each number is the mean of {of} seeds." if of > 1 else ""
     seeds = f"{agree} of {of} seed{'s' if of > 1 else ''} agree{'s' if agree == 1 else ''} with the paper"
-    sentence = f"{said} {seeds}: {'seen' if seen else 'not seen'}."
-    return Verdict(ranked[0][0] if leads else None, outcomes, seen, agree, of, sentence)
+    sentence = f"{said}{means} {seeds}: {'seen' if seen else 'not seen'}."
+    return Verdict(ranked[0][0] if leads else None, outcomes, seen, agree, of, sentence, mended)
 
 
 def lower(first: float, second: float, names: tuple[str, str], margin: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tlab_core.config import Architecture, Training
 from tlab_core.experiment import Experiment
-from tlab_core.lessons.base import Lesson, LessonRun, Number, Numbers, Paper, Prediction, Repair, Verdict, add, judged, mean
+from tlab_core.lessons.base import Lesson, LessonRun, Number, Numbers, Paper, Prediction, Verdict, add, judged, mean
 from tlab_core.lessons.reading import validation_loss
 from tlab_core.run import Run
 
@@ -77,7 +77,6 @@ LESSON = add(Lesson(
         "gelu": LessonRun("GELU", {"architecture.activation_type": "GELU"}),
         "swish": LessonRun("Swish", {"architecture.activation_type": "Swish"}),
     },
-    repair=Repair("Give ReLU's flat side a bend: take GELU.", "relu", {"architecture.activation_type": "GELU"}),
     steps=200,
     views=("layer_statistics", "loss"),
     numbers=NUMBERS,
@@ -89,7 +88,7 @@ LESSON = add(Lesson(
     paper=Paper(
         "Voita, Ferrando & Nalmpantis", 2023, "Neurons in Large Language Models: Dead, N-gram, Positional",
         "https://arxiv.org/abs/2309.04827", "section 3",
-        "In some layers of OPT-66B, which has ReLU, over 70 % of units never fired on much varied text.",
+        "In some layers of OPT-66B, which has ReLU, over 70% of units never fired on much varied text.",
     ),
     seconds=16,
 ))  # fmt: skip

@@ -79,7 +79,7 @@ LESSON = add(Lesson(
     take_away="A gate lets one path decide how much of another gets through, at the price of fewer units.",
     effect="gated units beat plain ones at equal size",
     paper=Paper(
-        "Shazeer", 2020, "GLU Variants Improve Transformer", "https://arxiv.org/abs/2002.05202", "section 3.1, table 1",
+        "Shazeer", 2020, "GLU Variants Improve Transformer", "https://arxiv.org/abs/2002.05202", "section 3.2, table 1",
         "After full pre-training, GEGLU had a held-out loss of 1.633 and SwiGLU 1.636, ReLU 1.677 and GELU 1.679.",
     ),
     seconds=25,

@@ -42,8 +42,8 @@ def outcome(numbers: Numbers) -> str:
 NUMBERS = {
     "two_accuracy": Number("two layers: answers right", ".0%"),
     "one_accuracy": Number("one layer: answers right", ".0%"),
-    "two_induction": Number("two layers: best induction score"),
-    "one_induction": Number("one layer: best induction score"),
+    "two_induction": Number("two layers: best head's weight on what followed last time", ".0%"),
+    "one_induction": Number("one layer: best head's weight on what followed last time", ".0%"),
     "jump": Number("two layers: step at which half the answers were right", ".0f"),
 }
 
@@ -53,13 +53,14 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     text = {number: NUMBERS[number].text(mean(measured, number)) for number in NUMBERS}
     return judged(measured, outcome, "two", (
         f"After {STEPS} steps two layers get {text['two_accuracy']} of answers right, one layer {text['one_accuracy']}. "
-        f"The best head's induction score is {text['two_induction']} with two layers, {text['one_induction']} with one."))
+        f"The best head puts {text['two_induction']} of its weight on what followed last time; "
+        f"with one layer, {text['one_induction']}."))
 
 
 LESSON = add(Lesson(
     name="induction",
     title="How does a model repeat what it has read only once?",
-    look="Two attention boxes on one map, one on the other: what can the lower one pass on?",
+    look="Two attention boxes on one map, one on the other: what can the first pass on to the second?",
     prediction=Prediction(
         f"Letters come, then begin again after a random number. After {STEPS} steps, who foresees the repeats?",
         {"two": "Two layers", "one": "One layer", "same": "No difference to speak of"},
@@ -86,12 +87,12 @@ LESSON = add(Lesson(
     take_away="One head notes what stood before each letter; a later head looks that up and copies what followed.",
     effect="Two layers learn to copy what followed before; one layer doesn't",
     paper=Paper(
-        authors="Olsson, Elhage, Nanda, Joseph & others",
+        authors="Olsson, Elhage, Nanda et al.",
         year=2022,
         title="In-context Learning and Induction Heads",
         url="https://transformer-circuits.pub/2022/in-context-learning-and-induction-heads/index.html",
         section="argument 1",
-        figure_said="Models of two layers or more got it abruptly, within 2.5 to 5 billion tokens; one layer never did.",
+        found="Models of two layers or more got it abruptly, within 2.5 to 5 billion tokens; one layer never did.",
     ),
     seconds=10.0,
 ))

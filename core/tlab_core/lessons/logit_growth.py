@@ -50,17 +50,19 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     text = {number: NUMBERS[number].text(mean(measured, number)) for number in NUMBERS}
     return judged(measured, outcome, "plain", (
         f"At a learning rate of {HIGH:g} match scores reach {text['plain']} without QK-norm, {text['qk_norm']} with it. "
-        f"At {USUAL:g} they reach {text['slow']} without it. "
-        f"The losses at {HIGH:g}: {text['plain_loss']} without, {text['qk_norm_loss']} with it."))
+        f"The losses are {text['plain_loss']} without, {text['qk_norm_loss']} with it."),
+        mended=(f"At a learning rate of {USUAL:g} match scores reach {text['slow']} without QK-norm, "
+                f"and the loss is {text['slow_loss']}."))
 
 
 LESSON = add(Lesson(
     name="logit-growth",
     title="What breaks first when the learning rate is too high?",
-    look="Which part of the map decides how large a match score can become?",
+    look="A match score says how well two characters fit: which part of the map makes it?",
     prediction=Prediction(
         f"Learning rate {HIGH:g}, about fifty times the usual. Whose largest match score grows ten times as far?",
-        {"plain": "Without QK-norm", "qk_norm": "With QK-norm", "same": "Neither: less than ten times"},
+        {"plain": "Without QK-norm", "qk_norm": "With QK-norm, which brings queries and keys to a steady size",
+         "same": "Neither: less than ten times"},
     ),
     expected="plain",
     base=Experiment(
@@ -81,13 +83,14 @@ LESSON = add(Lesson(
     take_away="Nothing bounds the length of queries and keys; QK-norm does, so no score can run away.",
     effect="At a high learning rate match scores grow without QK-norm, and not with it",
     paper=Paper(
-        authors="Wortsman, Liu, Xiao, Everett & others; QK-norm: Henry, Dachapally, Pawar & Chen 2020",
+        authors="Wortsman, Liu, Xiao et al.",
         year=2023,
         title="Small-scale proxies for large-scale Transformer training instabilities",
         url="https://arxiv.org/abs/2309.14322",
-        section="section 3.1.1, figures 1 and 2",
-        figure_said="Small models without QK-norm broke at high learning rates; with it they trained at up to 0.3.",
+        section="section 3.1.1, figures 1 and 2 (the idea of QK-norm: Henry et al. 2020)",
+        found="Small models without QK-norm broke at high learning rates; with it they trained at up to 0.3.",
     ),
     seconds=6.0,
-    repair=Repair("Turn the learning rate down for the model without QK-norm.", "plain", SLOWER),
+    repair=Repair("Turn the learning rate down for the model without QK-norm.", "plain", "slow",
+                  compares=(("plain", "slow"), ("plain_loss", "slow_loss")), hides=("slow", "slow_loss")),
 ))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from tlab_core.config import Architecture, Training
 from tlab_core.experiment import Experiment
 from tlab_core.lessons.base import (
+    Fresh,
     Lesson,
     LessonRun,
     Number,
@@ -77,9 +78,9 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     text = {key: NUMBERS[key].text(mean(measured, key)) for key in NUMBERS}
     return judged(measured, outcome, "pre", (
         f"Without warm-up, Pre-LN reaches loss {text['pre']} and Post-LN {text['post']}. "
-        f"With it they reach {text['pre_warm']} and {text['post_warm']}. "
         f"After {EARLY} steps the last layer's gradient is {text['post_early']}× the first one's in Post-LN, "
-        f"{text['pre_early']}× in Pre-LN."))
+        f"{text['pre_early']}× in Pre-LN."),
+        mended=f"With warm-up, Pre-LN reaches loss {text['pre_warm']} and Post-LN {text['post_warm']}.")
 
 
 NUMBERS = {
@@ -112,7 +113,11 @@ LESSON = add(Lesson(
         "pre_warm": LessonRun("Pre-LN with warm-up", {"architecture.residual_type": "Pre-LN", **WARM}),
         "post_warm": LessonRun("Post-LN with warm-up", {"architecture.residual_type": "Post-LN", **WARM}),
     },
-    repair=Repair("Turn up warm-up for Post-LN.", "post", WARM),
+    repair=Repair("Turn up warm-up for Post-LN: the learning rate then rises step by step.", "post", "post_warm",
+                  compares=(("post", "post_warm"), ("pre", "pre_warm")), hides=("pre_warm", "post_warm", "warm_gap")),
+    fresh=Fresh("Gradient at feed-forward, last ÷ first layer",
+                "The gradient says how strongly training would change a layer. At 1× both layers would change alike.",
+                fresh_growth),
     steps=150,
     views=("loss",),
     numbers=NUMBERS,
@@ -122,9 +127,9 @@ LESSON = add(Lesson(
     take_away="In Post-LN every gradient passes through every norm on the road; in Pre-LN the road is free.",
     effect="Post-LN needs warm-up, Pre-LN does not",
     paper=Paper(
-        "Xiong et al.", 2020, "On Layer Normalization in the Transformer Architecture", "https://arxiv.org/abs/2002.04745",
-        "sections 3.2 and 4",
-        "Translating with Post-LN and Adam, they reached a BLEU score of 8.45 without warm-up and about 34 with it.",
+        "Xiong, Yang, He et al.", 2020, "On Layer Normalization in the Transformer Architecture",
+        "https://arxiv.org/abs/2002.04745", "sections 3.2 and 4",
+        "Translating with Post-LN, they reached a BLEU score (higher is better) of 8.45 without warm-up, about 34 with it.",
     ),
     seconds=25,
 ))  # fmt: skip

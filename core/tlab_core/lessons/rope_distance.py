@@ -66,9 +66,9 @@ def outcome(numbers: Numbers) -> str:
 
 
 NUMBERS = {
-    "rope": Number("RoPE: change of the match scores, of their spread", ".2%"),
-    "learned": Number("Learned: change of the match scores, of their spread", ".0%"),
-    "sinusoidal": Number("Sinusoidal: change of the match scores, of their spread", ".0%"),
+    "rope": Number("RoPE: change of the match scores, in standard deviations", ".2%"),
+    "learned": Number("Learned: change of the match scores, in standard deviations", ".0%"),
+    "sinusoidal": Number("Sinusoidal: change of the match scores, in standard deviations", ".0%"),
 }
 
 
@@ -76,7 +76,7 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     """Return the verdict: RoPE's scores stay, and those of both added tables move."""
     text = {number: NUMBERS[number].text(mean(measured, number)) for number in NUMBERS}
     return judged(measured, outcome, "rope", (
-        f"Moving a text by {SHIFT} places changes RoPE's match scores by {text['rope']} of their spread. "
+        f"Moving a text by {SHIFT} places changes RoPE's match scores by {text['rope']} of their standard deviation. "
         f"Learned's change by {text['learned']}, Sinusoidal's by {text['sinusoidal']}."))
 
 
@@ -85,8 +85,10 @@ LESSON = add(Lesson(
     title="What does RoPE know about place that a table doesn't?",
     look="Where does position enter the map: inside every attention box, or once at the start?",
     prediction=Prediction(
-        f"The same text moves {SHIFT} places to the right. Whose match scores stay as they were?",
-        {"rope": "RoPE's", "added": "Those of Learned or Sinusoidal", "same": "No difference: all stay or all change"},
+        f"A text moves {SHIFT} places to the right. Whose match scores (how well characters fit) stay as they were?",
+        {"rope": "RoPE's, which turns queries and keys",
+         "added": "Those of Learned or Sinusoidal, which add a row of a table to each character",
+         "same": "No difference: all stay or all change"},
     ),
     expected="rope",
     base=Experiment(
@@ -107,12 +109,12 @@ LESSON = add(Lesson(
     take_away="RoPE turns queries and keys by their place, so only the distance between two characters is left.",
     effect="With RoPE, match scores depend on distance and not on the place",
     paper=Paper(
-        authors="Su, Lu, Pan, Wen & Liu",
+        authors="Su, Lu, Pan et al.",
         year=2021,
         title="RoFormer: Enhanced Transformer with Rotary Position Embedding",
         url="https://arxiv.org/abs/2104.09864",
-        section="section 3.4, equation 16; table 1",
-        figure_said="A proof that the change is exactly zero. With it, translation scored 27.5 BLEU against 27.3.",
+        section="section 3.2, equation 16; table 1",
+        found="A proof that the change is exactly zero. With RoPE, translation scored 27.5 BLEU against 27.3.",
     ),
     seconds=8.0,
 ))

@@ -11,6 +11,7 @@ from tlab_core.run import LiveRun
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.5, 2.0)
 LENGTH = 800  # characters, some 170 words
+SHOWN = 160  # of them
 WORDS_IN_A_ROW = 4  # shorter rows come up again in any text of so few words, such as "said to the"
 # Both are shares of about 170 words or rows, which by dice alone vary by 0.04 at most (at a share of one half): 0.1 is more
 # than twice that.
@@ -48,6 +49,14 @@ def measure(runs: Mapping[str, LiveRun]) -> dict[str, float]:
     return found
 
 
+def examples(runs: Mapping[str, LiveRun]) -> dict[str, str]:
+    """Let the model write the beginning of those texts at the lowest temperature, at 1, and at the highest."""
+    run = runs["model"]
+    seed, prompt = run.experiment.training.seed, run.experiment.prompt
+    return {f"At temperature {temperature:g}": prompt + "".join(run.write(prompt, SHOWN, temperature, seed))
+            for temperature in (TEMPERATURES[0], 1.0, TEMPERATURES[-1])}
+
+
 def outcome(numbers: Numbers) -> str:
     """Say whether the cold text repeats more, and the hot one makes fewer words, than that at temperature 1."""
     repeats = numbers["repeated_0.2"] > numbers["repeated_1"] + MARGIN
@@ -59,8 +68,9 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     """Say what the seeds show."""
     text = {key: NUMBERS[key].text(mean(measured, key)) for key in NUMBERS}
     return judged(measured, outcome, "both", (
-        f"Word rows that the text had before are {text['repeated_0.2']} at 0.2 and {text['repeated_1']} at 1. "
-        f"Words that exist are {text['known_1']} at 1 and {text['known_2']} at 2."))
+        f"At temperature 0.2, {text['repeated_0.2']} of all rows of four words came before in the text; "
+        f"at 1, {text['repeated_1']}. "
+        f"At 1, {text['known_1']} of the words exist; at 2, {text['known_2']}."))
 
 
 NUMBERS = {
@@ -72,7 +82,7 @@ NUMBERS = {
 LESSON = add(Lesson(
     name="temperature",
     title="What does temperature do to a text?",
-    look="Below the map the next characters stand in order: what if the likeliest one were always taken?",
+    look="The map ends in a score for each character: what if the likeliest one were always taken?",
     prediction=Prediction("One model writes at temperatures from 0.2 to 2. Compared with 1, what happens?", {
         "both": "Cold text repeats itself, and hot text falls apart into letters",
         "cold": "Cold text repeats itself, hot text is as good",
@@ -88,12 +98,13 @@ LESSON = add(Lesson(
     headline="known_2",
     measure=measure,
     judge=judge,
+    examples=examples,
     take_away="Temperature changes no weight: it only says how often a less likely character gets its turn.",
     effect="cold text repeats itself, hot text falls apart",
     paper=Paper(
-        "Holtzman et al.", 2020, "The Curious Case of Neural Text Degeneration", "https://arxiv.org/abs/1904.09751",
+        "Holtzman, Buys, Du et al.", 2020, "The Curious Case of Neural Text Degeneration", "https://arxiv.org/abs/1904.09751",
         "table 1",
-        "When GPT-2 always took the likeliest word, 73.66 % of texts ended in a loop; of human texts, 0.28 %.",
+        "When GPT-2 always took the likeliest word, 73.66% of texts got stuck in a loop; of human texts, 0.28%.",
     ),
     seconds=26,
 ))  # fmt: skip

@@ -67,7 +67,10 @@ LESSON = add(Lesson(
     look="Where on the map could a model find out that it stands at character 500?",
     prediction=Prediction(
         f"Trained on {CONTEXT} characters, the models read {FACTOR * CONTEXT}. Who reads on as well as before?",
-        {"sinusoidal": "Sinusoidal only", "rope": "RoPE only", "alibi": "ALiBi only", "same": "Several of them, or none"},
+        {"sinusoidal": "Sinusoidal only, which adds waves to each character",
+         "rope": "RoPE only, which turns queries and keys",
+         "alibi": "ALiBi only, which fades what is far away",
+         "same": "Several of them, or none"},
     ),
     expected="alibi",
     base=Experiment(
@@ -89,7 +92,7 @@ LESSON = add(Lesson(
         title="Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation",
         url="https://arxiv.org/abs/2108.12409",
         section="abstract and figure 1",
-        figure_said="ALiBi trained on 1,024 tokens read 2,048 as well as Sinusoidal trained on 2,048, 11% faster.",
+        found="ALiBi trained on 1,024 tokens read 2,048 as well as Sinusoidal trained on 2,048, 11% faster.",
     ),
     seconds=13.0,
 ))

@@ -87,7 +87,7 @@ LESSON = add(Lesson(
     paper=Paper(
         "Zhang & Sennrich", 2019, "Root Mean Square Layer Normalization", "https://arxiv.org/abs/1910.07467",
         "abstract and section 6",
-        "RMSNorm was about as good as LayerNorm in their tasks, and took 7 % to 64 % less time.",
+        "RMSNorm was about as good as LayerNorm in their tasks, and took 7% to 64% less time.",
     ),
     seconds=13,
 ))  # fmt: skip
