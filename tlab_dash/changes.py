@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import param
 
 from tlab_dash.component import STATIC, STYLE, Component
-from tlab_dash.figures import knob_words, nats
+from tlab_dash.figures import knob_words
 from tlab_dash.knob_names import differences
 from tlab_dash.pages import PAGES
 from tlab_dash.seed_trial import COUNT, SeedTrial
 from tlab_dash.sentences import Sentence, past_horizon, sentences
 from tlab_dash.session import TOO_HIGH, Session
+from tlab_dash.text_names import whole_names
 
 OWN_STYLE = (STATIC / "changes.css").read_text(encoding="utf-8")
 SEEDS = {"label": f"Try {COUNT} seeds ›", "action": "seeds"}
@@ -60,7 +63,9 @@ def told(session: Session) -> list[dict]:
     trial = session.trial
     said = sentences(session) if trial is None else trial_sentences(trial, session.state == "training")
     more = trial is None and session.selection.step is None and session.can_try_seeds()
-    return [{"text": sentence.text, "kind": sentence.kind} | _link(sentence, more) for sentence in said]
+    corpora = [one.experiment.corpus for one in (session.run, session.ghost) if one is not None]
+    return [{"text": sentence.text, "kind": sentence.kind} | _link(sentence, more)
+            | ({"title": whole} if (whole := whole_names(sentence.text, corpora)) else {}) for sentence in said]
 
 
 def _link(sentence: Sentence, more: bool) -> dict:
@@ -126,11 +131,29 @@ def trial_sentences(trial: SeedTrial, waits: bool) -> list[Sentence]:
         seed, side, step = trial.at
         said = Sentence(f"Seed {seed} of {COUNT}, {trial.names[side]}: step {step:,} of {trial.step:,}.")
         return [said, Sentence("It waits while this run trains.", "aside")] if waits else [said]
-    if trial.comparison is None:
+    if any(trial.broken):
         return [Sentence(f"{broken} of {COUNT} seeds of {name} broke before step {trial.step:,}. "
                          "Their losses can't be compared.", "warning")
                 for name, broken in zip(trial.names, trial.broken, strict=True) if broken]
-    (new, mean, spread), (old, other, other_spread) = trial.means()
-    pair = f"{nats(mean)} ± {nats(spread)} with {new}, {nats(other)} ± {nats(other_spread)} with {old}"
-    return [Sentence(f"Step {trial.step:,}, {COUNT} seeds each: loss {pair}."),
-            Sentence(trial.comparison.sentence, "fine")]
+    said = " ".join(f"With {name}: {min(losses):.3f} to {max(losses):.3f}."
+                    for name, losses in zip(trial.names, trial.losses, strict=True))
+    return [Sentence(f"Step {trial.step:,}, {COUNT} seeds each. All losses are on unseen text."), Sentence(said),
+            Sentence(verdict(trial.names, trial.losses), "aside")]
+
+
+def verdict(names: tuple[str, str], losses: tuple[list[float], list[float]]) -> str:
+    """Return what a few losses of two settings tell: which is lower at every seed of both, and how often luck does that.
+
+    Were the settings equally good, each way to divide the losses between them would be as likely as any other.
+
+    >>> verdict(("Post-LN", "Pre-LN"), ([0.7, 0.8, 0.75], [0.6, 0.5, 0.65]))
+    'All 3 with Pre-LN are lower. Luck alone does that 1 time in 10: a hint, no proof.'
+    >>> verdict(("Post-LN", "Pre-LN"), ([0.7, 0.8, 0.75], [0.6, 0.5, 0.72]))
+    "They overlap: 3 seeds can't tell the two apart."
+    """
+    (new, old), count = losses, len(losses[0])
+    if min(new) <= max(old) and min(old) <= max(new):
+        return f"They overlap: {count} seeds can't tell the two apart."
+    lower = names[0] if max(new) < min(old) else names[1]
+    seldom = comb(2 * count, count) // 2  # two of the ways have all of one setting below all of the other
+    return f"All {count} with {lower} are lower. Luck alone does that 1 time in {seldom}: a hint, no proof."

@@ -19,6 +19,7 @@ from tlab_dash.compare import AGAINST, MEASURES, draw_curves, joined, look_of, m
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.controls import value_label
 from tlab_dash.errands import Errands
+from tlab_dash.live import DRAWING, plotted
 from tlab_dash.pair import Pair, common_steps, recorded_views
 from tlab_dash.runs_list import RUNS_STYLE, label
 from tlab_dash.selection import Selection, sizes
@@ -64,7 +65,7 @@ class ComparePage(Component):
     _stylesheets = [STYLE, RUNS_STYLE]
 
     def __init__(self, store: RunStore, session: Session, chosen: Callable[[], list[str]], theme: Theme = LIGHT):
-        curves, pair = pn.pane.Bokeh(sizing_mode="stretch_both", margin=0), Pair(theme, self._pick)
+        curves, pair = pn.pane.Bokeh(sizing_mode="stretch_both", margin=0), Pair(self._pick)
         super().__init__(sizing_mode="stretch_both", curves=curves, left=pair.left, right=pair.right)
         self._curves, self._pair = curves, pair
         self._store, self._session, self._chosen, self._theme = store, session, chosen, theme
@@ -209,9 +210,10 @@ class ComparePage(Component):
                     continue
                 x, mean, spread = joined({run: c.curves[run] for run in group.runs}, about.noisy)
                 curves[name], bands[name] = (x, mean), (mean - spread, mean + spread)
-        element = draw_curves(curves, about, self._choice["against"], self._theme, bands=bands, legend=False,
-                              most=most_to_show(c.runs, about))
-        self._curves.object = figure_of(element)
+        with DRAWING:
+            element = draw_curves(curves, about, self._choice["against"], self._theme, bands=bands, legend=False,
+                                  most=most_to_show(c.runs, about))
+            self._curves.object = figure_of(element)
 
     def _draw_pair(self) -> None:
         runs, choice = self._reading.runs, self._choice
@@ -388,4 +390,4 @@ def settings_words(reading: Reading) -> dict[str, Any]:
 
 def figure_of(element: hv.Overlay):
     """Return the Bokeh figure of a HoloViews element."""
-    return hv.Store.renderers["bokeh"].instance(webgl=False).get_plot(element).state
+    return plotted(element).state

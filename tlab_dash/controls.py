@@ -20,6 +20,7 @@ from tlab_dash.component import STATIC, Component
 from tlab_dash.knob_names import knob_value, with_knobs
 from tlab_dash.own_text import OwnText
 from tlab_dash.session import Session
+from tlab_dash.text_names import text_name
 
 # What stands on the page by name: open groups, then folded ones; every knob that is named nowhere joins the last.
 GROUPS = {
@@ -61,7 +62,7 @@ class Knobs(Component):
     problems = param.List(default=[], doc="knob, message, and the words on the button that fixes it.")
     summary = param.String(default="", doc="What the draft costs: parameters, memory, time of a step.")
     warning = param.String(default="", doc="Why it would not fit; empty where it would.")
-    texts = param.List(default=[], doc="The texts of one's own that can be learned: value and label of each.")
+    texts = param.List(default=[], doc="The texts of one's own that can be learned: value, label and title.")
 
     own_text = pn.custom.Child(doc="The button that takes a text of one's own.")
 
@@ -81,7 +82,7 @@ class Knobs(Component):
         names = [knob["name"] for group in self.groups for knob in group["knobs"]]
         self._own.refresh()
         self.param.update(
-            texts=[{"value": name, "label": corpus_title(name)} for name in self._own.offered],
+            texts=[{"value": name, "label": text_name(name), "title": corpus_title(name)} for name in self._own.offered],
             values={name: knob_value(session.draft, name) for name in names},
             unheeded=[f"training.{name}" for name in session.draft.training.unheeded],
             problems=[self._describe(i, problem) for i, problem in enumerate(session.problems)],
@@ -268,7 +269,7 @@ def value_label(knob: str, value) -> str:
     if value is None:
         return NONE_MEANS.get(knob, "auto")
     if knob == "corpus":
-        return corpus_title(str(value))
+        return text_name(str(value))
     if value == "":
         return "the usual one"
     if isinstance(value, float):

@@ -6,19 +6,25 @@ under one. That is what lets a page refresh eight plots five times a second besi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import holoviews as hv
 import numpy as np
 import panel as pn
+from bokeh.document import Document
 from bokeh.events import Tap
 from bokeh.models import Plot
 
+from tlab_dash.recolouring import recolour
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views.look import hide_empty_legend_items
 from tlab_dash.views.view import Columns, Range, Table, View, ensure_backend
 
 Picked = dict[str, int]
+# Held by whoever makes a HoloViews figure: HoloViews keeps the options of all elements in one place, and is not made for
+# several threads. A snapshot draws in one, while the page may be drawing in its own.
+DRAWING = threading.RLock()
 
 
 class LivePlot:
@@ -35,7 +41,7 @@ class LivePlot:
         self.theme = theme
         self.pane = pn.pane.Bokeh(sizing_mode="stretch_both", margin=0)
         self._listeners: list[Callable[[Picked], None]] = []
-        self.rebuild()
+        self._build(self._read())
 
     @property
     def figure(self):
@@ -50,10 +56,11 @@ class LivePlot:
         else:
             self._build(columns)
 
-    def rebuild(self, theme: Theme | None = None) -> None:
-        """Draw the figure anew, in other colours if a theme is given."""
-        self.theme = theme or self.theme
-        self._build(self._read())
+    def dress(self, theme: Theme) -> None:
+        """Show the figure in the colours of a theme."""
+        if theme is not self.theme:
+            recolour(self.figure, self.theme, theme)
+            self.theme = theme
 
     def on_tap(self, listener: Callable[[Picked], None]) -> None:
         """Have `listener` called with what a tap chose, e.g. `{"head": 3}`, after the selection has taken it."""
@@ -93,19 +100,30 @@ class LivePlot:
             hide_empty_legend_items(self.figure)
 
     def _aim(self, figure, columns: Columns) -> None:
-        horizontal, vertical = self.view.limits(columns)
+        horizontal, vertical = self.view.axes(columns)
         _set_range(figure.x_range, horizontal)
         _set_range(figure.y_range, vertical)
+        remark = self.view.remark(columns)
+        if figure.title.text != remark:
+            figure.title.text = remark
 
 
 def drawn(view: View, columns: Columns, theme: Theme) -> tuple[Plot, dict[str, dict]]:
     """Return a view of `columns` as a Bokeh figure, and HoloViews' handles ("source", "glyph" ...) of each drawn part."""
-    ensure_backend()
-    renderer = hv.Store.renderers["bokeh"].instance(webgl=False)
-    plot = renderer.get_plot(view.element(columns, theme))
+    with DRAWING:
+        plot = plotted(view.element(columns, theme))
     subplots = [plot] if plot.subplots is None else list(plot.subplots.values())
     parts = view.drawn(columns)
     return plot.state, {part: subplot.handles for part, subplot in zip(parts, subplots, strict=True)}
+
+
+def plotted(element: hv.Overlay) -> hv.plotting.Plot:
+    """Return HoloViews' plot of an element; its `state` is the Bokeh figure."""
+    ensure_backend()
+    # A document keeps each HoloViews plot that is made for it until its session ends, whatever is on show by then. Where no
+    # callback of a page is running that is the server's own document, for good. So each plot gets one of its own.
+    renderer = hv.Store.renderers["bokeh"].instance(webgl=False, mode="server")
+    return renderer.get_plot(element, doc=Document())
 
 
 def source_columns(table: Table) -> dict[str, object]:

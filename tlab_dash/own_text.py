@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import param
 
-from tlab_core.corpora import Corpus, CorpusError, corpus_title
+from tlab_core.corpora import Corpus, CorpusError
 from tlab_core.corpora.own import OWN_TEXTS, is_own, read, too_large, why_not_learn
 from tlab_core.experiment import PROBE_LENGTH, SHORTEST_PROBE, Experiment
 from tlab_core.settings import Problem
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.session import Session
+from tlab_dash.text_names import text_name
 
 OWN_STYLE = (STATIC / "own_text.css").read_text(encoding="utf-8")
 LARGEST_MESSAGE = 16_000_000  # bytes: a server takes messages of up to 20 MB
@@ -164,7 +165,7 @@ def why_not_probe(session: Session, probe: str) -> str:
     named = ", ".join(f"“{character}”" for character in unknown[:MOST_NAMED]).replace("\n", "↵")
     more = " and more" if len(unknown) > MOST_NAMED else ""
     occur = "occur" if len(unknown) > 1 else "occurs"
-    where = corpus_title(session.draft.corpus)
+    where = text_name(session.draft.corpus)
     return f"{named}{more} never {occur} in {where}, so its model can't read this as probe text."
 
 

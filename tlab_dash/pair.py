@@ -22,14 +22,14 @@ class Half:
         self.columns, self.draw, self.pick = view.columns, view.draw, view.pick
         self.fixed, self.told = view.fixed, view.told
         self.shared: tuple[Range, Range] | None = None
-        self._limits = view.limits
+        self._own, self.remark = view.axes, view.remark
 
-    def limits(self, columns: Columns) -> tuple[Range, Range]:
-        """Return the limits for both, or before they are known those of these columns."""
-        return self.shared or self._limits(columns)
+    def axes(self, columns: Columns) -> tuple[Range, Range]:
+        """Return the axes for both, or before they are known those of these columns."""
+        return self.shared or self._own(columns)
 
     def element(self, columns: Columns, theme: Theme = LIGHT) -> hv.Overlay:
-        """Return `columns` as an overlay, with the axes at the limits for both."""
+        """Return `columns` as an overlay, on the axes for both."""
         return View.element(self, columns, theme)
 
     def drawn(self, columns: Columns) -> list[str]:
@@ -40,9 +40,9 @@ class Half:
 class Pair:
     """Two live plots, in the boxes `left` and `right`. `picked` is told what a tap on either of them chose."""
 
-    def __init__(self, theme: Theme, picked: Callable[[dict[str, int]], None]):
+    def __init__(self, picked: Callable[[dict[str, int]], None]):
         self.left, self.right = (pn.Column(sizing_mode="stretch_both", margin=0) for _ in range(2))
-        self._theme, self._picked = theme, picked
+        self._picked = picked
         self._view: View | None = None
         self._half: Half | None = None
         self._plots: list[LivePlot] = []
@@ -52,7 +52,7 @@ class Pair:
         half = self._half if view is self._view else Half(view)
         half.shared = shared_limits(view, [view.columns(run, selection, None) for run in runs])
         if view is not self._view:
-            self._view, self._half, self._theme = view, half, theme
+            self._view, self._half = view, half
             self._plots = [LivePlot(half, SimpleNamespace(run=run, ghost=None, selection=selection), theme) for run in runs]
             for box, plot in zip((self.left, self.right), self._plots, strict=True):
                 plot.on_tap(self._picked)
@@ -60,11 +60,8 @@ class Pair:
             return
         for plot, run in zip(self._plots, runs, strict=True):
             plot.session.run, plot.session.selection = run, selection
-            if theme is self._theme:
-                plot.refresh()
-            else:
-                plot.rebuild(theme)
-        self._theme = theme
+            plot.dress(theme)
+            plot.refresh()
 
     def clear(self) -> None:
         """Show nothing, and let go of the runs."""
@@ -88,7 +85,7 @@ def paired(view: View, runs: tuple, selection: Selection, theme: Theme) -> list[
 
 def shared_limits(view: View, columns: list[Columns]) -> tuple[Range, Range]:
     """Return axes that hold what the view shows of both, running the way that the view lets them run."""
-    (across, up), (other_across, other_up) = (view.limits(one) for one in columns)
+    (across, up), (other_across, other_up) = (view.axes(one) for one in columns)
     return _union(across, other_across), _union(up, other_up)
 
 

@@ -9,7 +9,7 @@ import param
 from tlab_core.parallel import cores
 from tlab_dash.component import STATIC, Component
 from tlab_dash.session import Session
-from tlab_dash.time_left import TimeLeft, steps_left, words
+from tlab_dash.time_left import TimeLeft, goal, steps_left, words
 
 RECENT = 20  # steps that the loss and the speed are averaged over
 
@@ -30,7 +30,9 @@ class RunBar(Component):
 
     def refresh(self) -> None:
         """Show where the session's run stands."""
-        self.status = status(self._session) | {"left": words(self._time_left.of(steps_left(self._session)))}
+        session = self._session
+        now = status(session) | {"left": words(self._time_left.of(steps_left(session), goal(session)))}
+        self.tell(status=now)
 
     def on_action(self, action: str) -> None:
         """Carry out a press: train, pause, step or reset."""
@@ -72,20 +74,20 @@ def notice(session: Session) -> str:
         return f"Runs end at step {session.limits.steps:,} here."
     if session.state == "training" and session.race is not None and session.ghost is not None:
         return f"Racing to step {session.race.target:,}."
-    shared = session.state == "training" and runs > cores()
+    shared = session.state == "training" and runs > 1
     return f"{runs} runs share {cores()} core{'s' if cores() > 1 else ''}." if shared else ""
 
 
 def recent(run) -> dict:
     """Return the step, and loss and characters a second over the last steps (the probe's loss before the first)."""
     if run.step == 0:
-        return {"step": 0, "loss": _number(run.recorder.group("probe")["loss"].values[-1].mean()), "rate": None}
-    train = run.recorder.group("train")
-    seconds, tokens = train["seconds"].values[-RECENT:], train["tokens"].values[-RECENT:]
+        return {"step": 0, "loss": _number(run.recorder.newest("probe", 1)["loss"].mean()), "rate": None}
+    train = run.recorder.newest("train", RECENT)
+    seconds, tokens = train["seconds"], train["tokens"]
     rate = None
     if len(seconds) > 1 and seconds[-1] > seconds[0]:
         rate = round((tokens[-1] - tokens[0]) / (seconds[-1] - seconds[0]), -2)
-    return {"step": run.step, "loss": _number(train["loss"].values[-RECENT:].mean()), "rate": _number(rate)}
+    return {"step": run.step, "loss": _number(train["loss"].mean()), "rate": _number(rate)}
 
 
 def _number(x) -> float | None:

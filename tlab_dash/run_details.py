@@ -76,7 +76,7 @@ class RunDetails(Component):
         """Draw the plots in the colours of a theme."""
         self._theme = theme
         for plot in self._plots.values():
-            plot.rebuild(theme)
+            plot.dress(theme)
 
     def forget(self) -> None:
         """Show nothing."""

@@ -12,7 +12,7 @@ from tlab_core.run import Sample
 LENGTH = 120  # characters of a text, and of what is kept of a longer one
 WRITING_SHARE = 0.03  # of the time, at most, while training,
 LONG_WRITING_SHARE = 0.08  # and for a longer text, as the page that asks for one draws no plots beside it
-GHOST_WRITES = 100  # steps between two texts of a ghost that trains on in a race
+RACE_WRITES = 50  # steps between two texts of either run in a race, so that there are texts of equal steps
 KEPT_STEPS = (0, 100)  # the first texts from these steps on are kept as the run's samples,
 KEPT_APART, KEPT_GROWTH = 5, 1.1  # and then one each so many steps, and each so many times as many, to look back at
 
@@ -69,15 +69,19 @@ class Scribe:
         self.text = self._written = None
         self._next_text = 0.0
 
-    def keep_up(self, run, training: bool) -> None:
-        """Write when the model or the request is new: at once when asked or standing still, else now and then."""
+    def keep_up(self, run, training: bool, racing: bool = False) -> None:
+        """Write when the model or the request is new: at once when asked or standing still, else now and then.
+
+        racing: at every 50th step instead of now and then, as its ghost does
+        """
         request = self.request
         wanted = (run, run.step, request)
         if self._written == wanted or run.divergence is not None:
             return
         asked = self._written is None or self._written[2] != request
-        asked = asked or _is_missing(run, run.step)
-        if training and not asked and time.monotonic() < self._next_text:
+        due = racing and run.step % RACE_WRITES == 0
+        asked = asked or due or _is_missing(run, run.step)
+        if training and not asked and (racing or time.monotonic() < self._next_text):
             return
         began = time.monotonic()
         prompt, text, choices = request.prompt, "", ()
@@ -94,7 +98,7 @@ class Scribe:
         self._written = wanted
         share = WRITING_SHARE if request.length <= LENGTH else LONG_WRITING_SHARE
         self._next_text = time.monotonic() + (time.monotonic() - began) * (1 / share - 1)
-        if _is_worth_keeping(run, run.step):
+        if due or _is_worth_keeping(run, run.step):
             _keep(run, self.text)
         self._tell()
 

@@ -20,7 +20,7 @@ from tlab_core.runs import RunError, RunStore
 from tlab_dash.keeping import Keeper
 from tlab_dash.measuring import Measuring
 from tlab_dash.race import Race, target, turn
-from tlab_dash.scribe import GHOST_WRITES, Request, Scribe, Text
+from tlab_dash.scribe import RACE_WRITES, Request, Scribe, Text
 
 GHOST_STEPS = 50  # a run must have come this far to be worth comparing with
 
@@ -209,7 +209,7 @@ class Seat:
         if self.run is None or self._closed:
             return None
         # Writing goes first, so that a new run is seen to write before it has learned anything.
-        self._scribe.keep_up(self.run, self.training)
+        self._scribe.keep_up(self.run, self.training, racing=self.training and self.going is not None)
         self._measuring.keep_up(self.run, self.ghost, self.training)
         if self._commands:
             return time.monotonic()  # they have cut the text short: it is begun anew after them, and before another step
@@ -358,7 +358,7 @@ class Seat:
                 runner.advance(steps=1, look=True)  # so that both were looked into where they are compared in the end
             else:
                 runner.advance(until=min(mine.until, last), **how)
-            if mine.runner == 1 and self.ghost.step % GHOST_WRITES == 0:
+            if mine.runner == 1 and self.ghost.step % RACE_WRITES == 0:
                 self._scribe.write_for(self.ghost)
             self._tell()
             return

@@ -1,13 +1,12 @@
-"""Try 3 seeds: the run's settings and the ghost's twice more with other dice, out of sight, and what they say together."""
+"""Try 3 seeds: the run's settings and the ghost's twice more with other dice, out of sight, and their losses."""
 
 from __future__ import annotations
 
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 
-from tlab_core.compare import SEEDS, Comparison, compare_groups, setting_of
+from tlab_core.compare import SEEDS, setting_of
 from tlab_core.experiment import Experiment
 from tlab_dash.lessons.out_of_sight import Work, step_by_step
 
@@ -19,12 +18,12 @@ class SeedTrial:
 
     Of each run only this loss is kept. The work waits while a run on show trains.
 
-    names       what people call the settings of the run and of the ghost
-    step        the step that all are compared at
-    at          (seed, side, step) of what is being trained, the seed counted from 1; None when all is done
-    comparison  what the losses say, the ghost's group first; None before they are all there, or where a run broke
-    broken      how many seeds of each side broke
-    trouble     why it ended early, for the user to read
+    names    what people call the settings of the run and of the ghost
+    step     the step that all are compared at
+    at       (seed, side, step) of what is being trained, the seed counted from 1; None when all is done
+    losses   the validation losses of each side's seeds, in nats
+    broken   how many seeds of each side broke, and so have no loss
+    trouble  why it ended early, for the user to read
     """
 
     def __init__(self, seat, run, ghost, names: tuple[str, str]):
@@ -32,9 +31,8 @@ class SeedTrial:
         self._pair = weakref.ref(run), weakref.ref(ghost)
         self._settings = run.experiment, ghost.experiment
         self.names, self.step = names, self.step_for(run, ghost)
-        self._losses = [{"seed 1": only_loss(one, self.step)} for one in (run, ghost)]
+        self.losses = [[loss_at(one, self.step)] for one in (run, ghost)]
         self.at: tuple[int, int, int] | None = (2, 0, 0)
-        self.comparison: Comparison | None = None
         self.broken = [0, 0]
         self.trouble = ""
         self._go_on = step_by_step(self._train())
@@ -70,12 +68,6 @@ class SeedTrial:
 
         seat.do(let_go)
 
-    def means(self) -> list[tuple[str, float, float]]:
-        """Return (name, mean, spread between seeds) of the losses of the run's settings and of the ghost's."""
-        found = zip(reversed(self.comparison.names), reversed(self.comparison.losses), strict=True)
-        return [(name, float(np.mean(values)), float(np.std(values, ddof=1)))
-                for name, values in ((name, list(losses.values())) for name, losses in found)]
-
     # On a worker -----------------------------------------------------------------------------------------------------
 
     def _some(self, seconds: float) -> bool:
@@ -97,14 +89,12 @@ class SeedTrial:
                         self.at = seed, side, run.step
                     if run.divergence is None:
                         run.trainer.validate()
-                        self._losses[side][f"seed {seed}"] = only_loss(run, self.step)
+                        self.losses[side].append(loss_at(run, self.step))
                     else:
                         self.broken[side] += 1
                 finally:
                     run.trainer.close()
                 del run  # before the next is built: there is never more than one
-        if not any(self.broken):
-            self.comparison = compare_groups(self._losses[1], self._losses[0], names=(self.names[1], self.names[0]))
         self.at = None
 
 
@@ -117,10 +107,7 @@ def reseeded(experiment: Experiment, by: int) -> Experiment:
     return type(experiment).from_dict(values)
 
 
-def only_loss(run, step: int) -> SimpleNamespace:
-    """Return what `compare_groups` reads of a run, with the validation loss at one step and nothing else measured."""
-    validation = run.recorder.group("validation")
-    at = np.flatnonzero(validation["step"].values == step)
-    kept = {"validation": validation[["loss"]].isel(step=at).copy(deep=True)}
-    recorder = SimpleNamespace(group=kept.__getitem__, attributes=dict(run.recorder.attributes))
-    return SimpleNamespace(experiment=run.experiment, marks=[], recorder=recorder)
+def loss_at(run, step: int) -> float:
+    """Return the validation loss that was measured at a step."""
+    validation = run.recorder.group("validation").variables
+    return float(validation["loss"].values[validation["step"].values == step][0])

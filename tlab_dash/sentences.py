@@ -19,7 +19,7 @@ MANY = 1000  # times; how much more than that says nothing more
 
 @dataclass(frozen=True)
 class Sentence:
-    """What to say, and how: "plain", "aside" (grey), "warning" or "fine" (small). `page` is where it can be seen.
+    """What to say, and how: "plain", "aside" (grey) or "warning". `page` is where it can be seen.
 
     seeds  whether it compares one seed with one, so that more of them would tell more
     """

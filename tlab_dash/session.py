@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import param
 
-from tlab_core.corpora import corpus_title
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
 from tlab_core.lessons import LESSONS
@@ -30,6 +29,7 @@ from tlab_dash.scribe import Request
 from tlab_dash.seat import Seat
 from tlab_dash.seed_trial import SeedTrial
 from tlab_dash.selection import Selection
+from tlab_dash.text_names import text_name
 
 # Training settings that act from the next step on. Every other knob needs a new run.
 LIVE_KNOBS = frozenset(
@@ -74,7 +74,7 @@ class Session(param.Parameterized):
         self._seen, self._queued = 0, (0, 0)
         self._told = ""
         # A page that vanishes without a word (a notebook cell run again) must not train on for ever.
-        weakref.finalize(self, self._seat.close)
+        self._let_go = weakref.finalize(self, self._seat.close)
         self._seat.open(experiment)
 
     # Driving the run -------------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class Session(param.Parameterized):
         unknown = self.run.tokenizer.unknown(prompt) if self.run is not None else []
         if unknown:
             named = ", ".join(f"“{character}”" for character in unknown[:5])
-            return f"{named} never occurs in {corpus_title(self.experiment.corpus)}, so the model can't read it."
+            return f"{named} never occurs in {text_name(self.experiment.corpus)}, so the model can't read it."
         return ""
 
     def want(self, needs: Iterable[Callable[..., dict[str, dict]]]) -> None:
@@ -380,5 +380,5 @@ class Session(param.Parameterized):
 
     def close(self) -> None:
         """Free the runs."""
-        self._seat.close()
+        self._let_go()
         self.param.update(run=None, ghost=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 WATCHED = 5.0  # seconds: the pace is that of so long
-ENOUGH = 1.0  # seconds to watch before anything is said
+ENOUGH = 2.0  # seconds to watch before anything is said
 
 
 class TimeLeft:
@@ -16,15 +16,17 @@ class TimeLeft:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()  # when, and how many steps were left
+        self._goal = None
 
-    def of(self, left: int | None) -> float | None:
+    def of(self, left: int | None, goal: Hashable = None) -> float | None:
         """Note how many steps are left now (None: it stands still, or has no end), and return how many seconds they take.
 
-        None while that is not known.
+        None while that is not known. The steps to another `goal` are watched anew.
         """
         now = self._clock()
-        if left is None or (self._seen and left > self._seen[-1][1]):
+        if left is None or goal != self._goal or (self._seen and left > self._seen[-1][1]):
             self._seen.clear()
+        self._goal = goal
         if left is None:
             return None
         if not self._seen or left < self._seen[-1][1]:
@@ -47,13 +49,21 @@ def steps_left(session) -> int | None:
     return min(ends) - run.step if ends else None
 
 
+def goal(session) -> Hashable:
+    """Return what the steps that are left lead to: the fewer of them a new goal has is no pace."""
+    race = session.race
+    racers = () if race is None else tuple(id(one) for one in (session.run, session.ghost)
+                                           if one is not None and one.divergence is None)
+    return id(session.run), race and race.target, racers
+
+
 def words(seconds: float | None) -> str:
-    """Return how long that is, as a clock shows it; empty where it is not known.
+    """Return how long that is, as a clock shows it; empty where it is not known, or next to nothing.
 
     >>> words(41.6), words(3725), words(200_000), words(None)
     ('0:42', '1:02:05', 'over a day', '')
     """
-    if seconds is None:
+    if seconds is None or seconds < 0.5:
         return ""
     if seconds > 24 * 3600:
         return "over a day"

@@ -17,7 +17,8 @@ class Writing(Sampling):
     """The texts of one session's run, and how they are drawn."""
 
     texts = param.List(default=[], doc=(
-        "kind (then, ghost, now), when, prompt and text of each row; of the newest text shades and tips by character."))
+        "kind (then, ghost, now; none where nothing was written), when, prompt and text of each row; of the newest text "
+        "shades and tips by character."))
 
     _esm = script("sampling.js", "shaded_text.js", "writing.js")
 
@@ -50,28 +51,33 @@ def shown(session: Session) -> Text | Sample | None:
 
 
 def rows(session: Session) -> list[dict]:
-    """Return the rows from the oldest to what is written now: with a ghost, one of its texts takes the first one's place.
+    """Return the rows from the oldest to what is written now. With a ghost, the text that it wrote at the same step, or
+    last before it, takes the first one's place.
 
     Looking back, what stands last is what the run wrote then: the newest of the texts kept up to that step.
     """
-    text, ghost, step = shown(session), session.ghost, session.selection.step
+    text, ghost = shown(session), session.ghost
     if text is None:
-        return []
+        return [_nothing("", "Nothing written yet.")] if session.run is not None else []
     samples = session.run.samples if session.run is not None else []
     earlier = [sample for sample in samples if sample.step < text.step]
     firsts = [next((old for old in earlier if old.step >= wanted), None) for wanted in KEPT_STEPS]
     lines = [("then", f"{old.step:,}", old) for old in dict.fromkeys(firsts) if old is not None]
-    last_words = newest(ghost.samples, step) if ghost is not None else None
-    if last_words is not None:
-        lines = [("ghost", f"ghost {last_words.step:,}", last_words), *lines[-1:]]
-    lines.append(("now", f"{text.step:,}", text))
-    return [
-        {
-            "kind": kind, "when": when, "prompt": one_line(entry.prompt),
-            "text": one_line(entry.text)[: LENGTH if kind == "now" else OLD_LENGTH - len(entry.prompt)],
-        }
-        for kind, when, entry in lines
-    ]
+    if ghost is not None:
+        then = newest(ghost.samples, text.step)
+        first = _nothing("ghost", f"Nothing written by step {text.step:,}.") if then is None else _row(
+            "ghost", f"ghost {then.step:,}", then)
+        return [first, *(_row(*line) for line in lines[-1:]), _row("now", f"{text.step:,}", text)]
+    return [*(_row(*line) for line in lines), _row("now", f"{text.step:,}", text)]
+
+
+def _row(kind: str, when: str, entry: Text | Sample) -> dict:
+    length = LENGTH if kind == "now" else OLD_LENGTH - len(entry.prompt)
+    return {"kind": kind, "when": when, "prompt": one_line(entry.prompt), "text": one_line(entry.text)[:length]}
+
+
+def _nothing(when: str, words: str) -> dict:
+    return {"kind": "none", "when": when, "prompt": "", "text": words}
 
 
 def newest(samples: list[Sample], step: int | None) -> Sample | None:

@@ -35,7 +35,7 @@ def fake_run(layers=4, heads=4, positions=64, records=3, every=5, seed=0, text=T
     run = FakeRun(
         experiment=SimpleNamespace(architecture=architecture, training=Training()), recorder=history,
         probe_tokens=tokens, step=0,
-        baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[], analyses={},
+        baselines={"uniform": 3.69, "unigram": 2.87, "bigram": 2.0}, marks=[], analyses={}, divergence=None,
     )
     run.analyse = partial(analyse, run)
     rng = np.random.default_rng(seed)

@@ -175,7 +175,7 @@ def test_a_tap_beside_everything_changes_nothing(session):
 def test_taps_still_work_after_drawing_anew(session):
     plot, heard = LivePlot(views.attention, session), []
     plot.on_tap(heard.append)
-    plot.rebuild(DARK)
+    plot.dress(DARK)
     plot.figure._trigger_event(Tap(plot.figure, x=2.0, y=9.2))
     assert heard == [{"position": 9}]
     assert session.selection.position == 9
@@ -184,15 +184,17 @@ def test_taps_still_work_after_drawing_anew(session):
 # Themes --------------------------------------------------------------------------------------------------------------
 
 
-def test_another_theme_draws_anew_in_its_colours(session):
+def test_another_theme_changes_the_colours_of_the_figure_that_is_there(session):
     plot = LivePlot(views.signal, session)
-    plot.rebuild(DARK)
+    figure = plot.figure
+    plot.dress(DARK)
     colours = {getattr(renderer.glyph, "line_color", None) for renderer in plot.figure.renderers}
     assert DARK.residual in colours
     assert LIGHT.residual not in colours
     train(session)
     plot.refresh()
     assert plot.theme is DARK
+    assert plot.figure is figure
 
 
 def test_the_card_shows_through(session):

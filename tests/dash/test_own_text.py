@@ -4,6 +4,7 @@ import pytest
 
 from tests.dash.driven import settle
 from tests.dash.test_lab import TINY
+from tlab_core.corpora import corpus_title
 from tlab_core.corpora.own import address, read
 from tlab_core.limits import Limits
 from tlab_dash.controls import Knobs, problem_in_words, value_label
@@ -64,7 +65,7 @@ def test_a_text_is_learned_at_once_and_offered_by_its_name(open_session):
     settle(session, lambda: learns(session, WIND) and session.run.step > 0)
     assert session.run.tokenizer.characters == "".join(sorted(set(WIND) - {"\r"}))
     name = session.draft.corpus
-    assert knobs.texts == [{"value": name, "label": "<b>Wind</b>"}]
+    assert knobs.texts == [{"value": name, "label": "<b>Wind</b>", "title": "<b>Wind</b>"}]
     assert knobs.values["corpus"] == name
     knobs._handle_msg({"turn": {"knob": "corpus", "value": "stories"}})
     settle(session, lambda: session.run.experiment.corpus == "stories")
@@ -89,6 +90,19 @@ def test_the_title_stands_wherever_the_text_is_named(open_session):
     session.write(prompt="Quiz")
     assert session.prompt_message.startswith("“Q”, “u”")
     assert "never occurs in My wind" in session.prompt_message
+
+
+def test_a_long_title_is_cut_where_it_stands_in_a_sentence_and_whole_where_one_points(open_session):
+    title = "Ein Lied vom Wind " * 6
+    session, knobs = open_session()
+    bring(knobs, WIND, learn={"title": title})
+    settle(session, lambda: learns(session, WIND))
+    short = "Ein Lied vom Wind Ein L…"
+    assert value_label("corpus", session.draft.corpus) == short
+    (offered,) = knobs.texts
+    assert (offered["label"], offered["title"]) == (short, corpus_title(session.draft.corpus))
+    session.write(prompt="Ω")
+    assert session.prompt_message == f"“Ω” never occurs in {short}, so the model can't read it."
 
 
 def test_a_shared_link_opens_it_here_and_explains_itself_elsewhere(open_session):

@@ -98,6 +98,15 @@ def test_run_and_ghost_train_in_turns_and_then_stop(seat, racers):
     assert run.looked == ghost.looked == [60]
 
 
+def test_both_write_at_the_same_steps(seat, racers):
+    run, ghost, _ = racers
+    seat.race(120)
+    wait(lambda: seat.going is None and not seat.training)
+    wait(lambda: seat.text is not None and seat.text.step == 120 and seat.text.done)
+    assert [sample.step for sample in ghost.samples] == [50, 100, 120]
+    assert [sample.step for sample in run.samples if sample.step > 0] == [50, 100, 120]
+
+
 def test_a_pause_interrupts_a_race_and_train_goes_on_with_it(seat, racers):
     run, ghost, _ = racers
     run.pause = ghost.pause = 0.003

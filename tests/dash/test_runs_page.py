@@ -399,13 +399,13 @@ def settle(lab, condition, seconds=30):
 
 
 def test_nothing_of_the_page_is_made_before_it_is_opened(lab, store):
-    assert lab._pages == {}
+    assert lab._runs is None
     lab.shell.on_page("runs")
-    made = lab._pages["runs"]
+    made = lab._runs
     assert set(shown(made)) == set(names(store.list()))
     lab.shell.on_page("")
     lab.shell.on_page("runs")
-    assert lab._pages["runs"] is made
+    assert lab._runs is made
     assert len(lab._runs_box) == 1
 
 
@@ -421,23 +421,23 @@ def test_pictures_of_the_bench_wait_while_they_are_covered(lab):
 
 def test_going_on_with_a_run_makes_it_the_labs(lab, store):
     lab.shell.on_page("runs")
-    lab._pages["runs"].runs.on_open("slow 1")
-    lab._pages["runs"].run.on_act("resume")
+    lab._runs.runs.on_open("slow 1")
+    lab._runs.run.on_act("resume")
     settle(lab, lambda: lab.session.run is not None and lab.session.run.step > 33)
     assert lab.session.experiment.training.learning_rate == RATES["slow"]
     kept = store.open("slow 1").recorder.group("train").variables["loss"].values
     assert np.array_equal(lab.session.run.recorder.group("train").variables["loss"].values[:30], kept[:30])
     lab.session.pause()
     settle(lab, lambda: lab.session.kept["name"] == "slow 1")
-    lab._pages["runs"].runs.on_refresh(True)
-    lab._pages["runs"].runs.on_delete("slow 1")
-    assert "slow 1" in lab._pages["runs"].runs.listing["message"]
+    lab._runs.runs.on_refresh(True)
+    lab._runs.runs.on_delete("slow 1")
+    assert "slow 1" in lab._runs.runs.listing["message"]
 
 
 def test_a_runs_settings_make_a_new_run(lab, store):
     lab.shell.on_page("runs")
-    lab._pages["runs"].runs.on_open("slow 1")
-    lab._pages["runs"].run.on_act("start")
+    lab._runs.runs.on_open("slow 1")
+    lab._runs.run.on_act("start")
     settle(lab, lambda: lab.session.experiment.training.learning_rate == RATES["slow"] and not lab.session.building)
     settle(lab, lambda: lab.session.run.experiment.architecture.seed == 1)
     assert lab.session.run.step == 0

@@ -8,7 +8,7 @@ from tests.dash.fakes import fake_run
 from tlab_core.experiment import default_experiment
 from tlab_core.limits import Limits
 from tlab_dash.race import Race
-from tlab_dash.time_left import WATCHED, TimeLeft, steps_left
+from tlab_dash.time_left import WATCHED, TimeLeft, goal, steps_left
 
 
 class Clock:
@@ -19,16 +19,16 @@ class Clock:
 
 
 def watched(pairs):
-    """What is said after each (second, steps left)."""
+    """What is said after each (second, steps left), or (second, steps left, goal)."""
     clock = Clock()
     time_left, said = TimeLeft(clock), []
-    for clock.now, left in pairs:
-        said.append(time_left.of(left))
+    for clock.now, *left in pairs:
+        said.append(time_left.of(*left))
     return said
 
 
 def test_the_pace_of_the_last_seconds_tells_how_long_it_takes():
-    assert watched([(0, 100), (0.5, 90), (1, 80), (2, 60)]) == [None, None, 4.0, 3.0]
+    assert watched([(0, 100), (1, 90), (2, 80), (4, 60)]) == [None, None, 8.0, 6.0]
 
 
 def test_an_older_pace_is_forgotten():
@@ -38,8 +38,23 @@ def test_an_older_pace_is_forgotten():
 
 
 def test_a_pause_and_a_new_goal_begin_anew():
-    assert watched([(0, 100), (2, 80), (3, None), (9, 80), (9.5, 75)]) == [None, 8.0, None, None, None]
-    assert watched([(0, 100), (2, 80), (3, 400), (4, 390)]) == [None, 8.0, None, 39.0]
+    assert watched([(0, 100), (2, 80), (3, None), (9, 80), (10, 75)]) == [None, 8.0, None, None, None]
+    assert watched([(0, 100), (2, 80), (3, 400), (5, 380)]) == [None, 8.0, None, 38.0]
+
+
+def test_that_a_race_is_shorter_than_the_schedule_is_no_pace():
+    said = watched([(0, 1950, "schedule"), (1, 300, "race"), (2, 295, "race"), (3, 290, "race")])
+    assert said == [None, None, None, 58.0]
+
+
+def test_a_race_and_each_run_that_drops_out_of_it_is_another_goal():
+    alone, ghost = session_of(40), session_of(120).run
+    racing = SimpleNamespace(**vars(alone) | {"ghost": ghost, "race": Race(300)})
+    goals = [goal(alone), goal(racing), goal(SimpleNamespace(**vars(racing) | {"race": Race(600)}))]
+    ghost.divergence = object()
+    goals.append(goal(racing))
+    assert len(set(goals)) == 4
+    assert goal(racing) == goals[-1]
 
 
 def test_a_step_that_takes_long_makes_the_rest_longer():

@@ -114,7 +114,10 @@ def test_the_ghost_speaks_as_it_did_at_that_step():
     session = session_of(run, 50, text=run.samples[-1])
     session.ghost = ghost
     assert rows(session)[0]["when"] == "ghost 40"
-    session.selection.step = None
+    session.selection.step = None  # the newest text: what the ghost wrote after it is not shown beside it
+    session.text = Sample(199, "One", " now")
+    assert rows(session)[0]["when"] == "ghost 40"
+    session.text = Sample(200, "One", " now")
     assert rows(session)[0]["when"] == "ghost 200"
 
 

@@ -18,7 +18,8 @@ from tlab_dash.views.series import MOST_POINTS, WINDOW, moving_average, thinned
 VIEWS = [view for _, view in views.VIEWS.items()]
 MAY_BE_EMPTY = {
     (view, part) for view in ("weight_map", "head_scores", "qk_scores") for part in ("on_dark", "on_bright", "on_card")
-}  # numbers by what they stand on
+} | {("qk", "names_before"), ("qk", "names_after"),  # numbers by what they stand on, names by the side with room
+     ("weight_history", "dot")}  # a line of one point
 each_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 
 
@@ -195,6 +196,21 @@ def test_an_exploding_loss_leaves_at_the_top(run):
     run.recorder.append("validation", 100, {"loss": 1e6})
     top = views.loss.limits(views.loss.columns(run, Selection()))[1][1]
     assert 3.69 < top < 10
+
+
+def test_the_names_of_the_baselines_never_overprint(run):
+    names = views.loss.columns(run, Selection())["baseline_names"]
+    assert names["loss"].tolist() == [3.69, 2.87, 2.0]  # on an axis with room each stands on its line
+    run.recorder.append("train", 16, {
+        "loss": 1e6, "learning_rate": 1e-3, "grad_norm": 1.0, "tokens": 1, "seconds": 1.0})
+    for scale in ("even", "log"):
+        columns = views.loss.columns(run, Selection(scale=scale))
+        axis = np.array(views.loss.axes(columns)[1])
+        heights = columns["baseline_names"]["loss"]
+        if scale == "log":
+            axis, heights = np.log10(axis), np.log10(heights)
+        gaps = -np.diff(heights) / (axis[1] - axis[0])
+        assert (gaps >= 0.129).all()
 
 
 # Signal ------------------------------------------------------------------------------------------------------------
@@ -398,7 +414,19 @@ def test_qk_marks_mean_and_largest(run):
     columns = views.qk.columns(run, pinned(run, layer=1, head=2))
     expected = [record(run, "heads", name)[1, 2] for name in ("qk_mean", "qk_max")]
     np.testing.assert_allclose(columns["marks"]["score"], expected)
-    assert list(columns["names"]["name"]) == [f"mean {expected[0]:.2f} ", f"largest {expected[1]:.2f} "]
+    names = [*columns["names_before"]["name"], *columns["names_after"]["name"]]
+    assert sorted(names) == sorted([f" mean {expected[0]:.2f} ", f" largest {expected[1]:.2f} "])
+
+
+@pytest.mark.parametrize(("score", "part", "at"), [(-2.9, "names_after", -2.9), (2.0, "names_before", 2.0),
+                                                   (13863.0, "names_before", 3.0), (-500.0, "names_after", -3.0)])
+def test_qk_names_stand_within_the_plot_on_the_side_with_more_room(score, part, at):
+    run = fake_run(records=1)
+    heads = {name: found.values[-1] for name, found in run.recorder.group("heads").data_vars.items()}
+    run.recorder.append("heads", 5, heads | {"qk_max": np.full_like(heads["qk_max"], score)})
+    columns = views.qk.columns(run, Selection())
+    named = zip(columns[part]["name"], columns[part]["score"], strict=True)
+    assert [place for name, place in named if "largest" in name] == [pytest.approx(at)]
 
 
 def test_a_fresh_models_scores_look_near_zero():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.dash.fakes import fake_run
+from tlab_core.divergence import Divergence
 from tlab_dash import views
 from tlab_dash.pages import PAGES
 from tlab_dash.reading import Reading
@@ -87,7 +88,7 @@ def test_many_heads_have_no_words_in_their_tiles_and_stay_small():
     ({"previous_token": 0.12, "first_token": 0.07, "induction": np.nan, "entropy": 1.5},
      "is mixed: its highest score is 0.12, on the previous character"),
     ({"previous_token": np.nan, "first_token": np.nan, "induction": np.nan, "entropy": np.nan},
-     "has numbers that are no longer finite"),
+     "has no role: the model's numbers are no longer finite"),
 ])
 def test_what_a_head_does_comes_with_its_score(scores, words):
     assert role_words(scores, positions=64) == words
@@ -137,11 +138,30 @@ def test_an_earlier_step_shows_its_own_scores(run):
         views.head_scores.columns(run, selection)["map"]["level"], record(run, "heads", "previous_token", at=1))
 
 
+def test_heads_of_a_model_that_broke_have_no_role_and_it_is_said_why(run):
+    """Also where a head's own numbers are still finite: layer 0 of a model that broke in layer 2."""
+    before = views.heads.columns(run, pinned(run, layer=0, head=0))
+    assert views.heads.remark(before) == views.all_heads.remark(views.all_heads.columns(run, pinned(run))) == ""
+    run.divergence = Divergence(16, 2, "blocks.2.scores", "infinite number")
+    for view in (views.heads, views.all_heads):
+        columns = view.columns(run, pinned(run, layer=0, head=0))
+        assert view.remark(columns) == "No roles: the model broke at step 16."
+        assert {name.split()[1] for name in columns["names"]["name"]} == {"broken"}
+    assert views.all_heads.note(views.all_heads.columns(run, pinned(run))) == (
+        "12 heads: 12 without a role, as numbers are no longer finite.")
+    said = views.head_scores.note(views.head_scores.columns(run, pinned(run, layer=0, head=1)))
+    assert said == "Layer 0, head 1 has no role: the model's numbers are no longer finite."
+    looking_back = views.heads.columns(run, Selection(step=10, layer=0, pinned=True))
+    assert views.heads.remark(looking_back) == ""
+    assert "broken" not in " ".join(looking_back["names"]["name"])
+
+
 def test_a_broken_head_is_drawn_as_nothing_and_called_so(run):
     columns = views.head_scores.columns(broken(run), pinned(run, layer=1, head=3))
     assert np.isnan(columns["map"]["level"]).all()
     assert set(columns["on_card"]["words"]) == {"none"}
-    assert views.head_scores.note(columns) == "Layer 1, head 3 has numbers that are no longer finite."
+    assert views.head_scores.note(columns) == (
+        "Layer 1, head 3 has no role: the model's numbers are no longer finite.")
 
 
 def test_every_measure_can_be_chosen_in_words(run):

@@ -112,6 +112,19 @@ def test_the_history_of_the_chosen_measure(run):
     assert views.weight_history.limits(views.weight_history.columns(run, pinned()))[1][0] == 0
 
 
+def test_before_training_the_history_is_one_dot_and_the_note_says_what_comes():
+    run, start = fake_run(layers=3, heads=2, positions=8, records=1), pinned(layer=2, matrix="mlp.down.weight")
+    columns = views.weight_history.columns(run, start)
+    size = float(run.recorder.group("parameters")["weight_rms"].sel(parameter="blocks.2.mlp.down.weight")[0])
+    assert (columns["dot"]["step"].tolist(), columns["dot"]["size"].tolist()) == ([0], [pytest.approx(size)])
+    note = f"Layer 2's feed-forward down: {size:.2g} so far. Training adds to it."
+    assert views.weight_history.note(columns) == note
+    updates = views.weight_history.columns(run, pinned(layer=2, matrix="mlp.down.weight", weight_measure="update_ratio"))
+    assert views.weight_history.note(updates) == "Layer 2's feed-forward down: measured from the first update on."
+    add_record(run, np.random.default_rng(0), 1)
+    assert not len(views.weight_history.columns(run, start)["dot"]["size"])
+
+
 def test_a_ghost_with_that_parameter_is_shown(run):
     ghost = fake_run(layers=3, heads=2, positions=8, records=6, seed=1)
     columns = views.weight_history.columns(run, pinned(), ghost)

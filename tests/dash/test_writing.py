@@ -1,6 +1,7 @@
 """What the page shows of a text: shades and words for what the model thought of it, and the controls of how it is drawn."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,6 +125,22 @@ def test_of_a_long_text_the_bench_shows_what_it_has_room_for(live):
 def test_shades_and_text_stay_in_step_over_line_ends(live):
     [now] = Writing(Stage(live, [Choice("\n", 0.9, ()), ODD])).texts
     assert (now["text"], now["shades"]) == ("⏎z", "03")
+
+
+def test_the_ghosts_text_is_that_of_the_same_step_or_the_last_before(stage):
+    stage.ghost = SimpleNamespace(samples=[Sample(step, "One ", f"at {step}") for step in (0, 50, 168)])
+    for step, shown in ((0, 0), (49, 0), (50, 50), (167, 50), (400, 168)):
+        stage.text = replace(stage.text, step=step)
+        ghost, now = Writing(stage).texts
+        assert (ghost["when"], ghost["text"], now["when"]) == (f"ghost {shown}", f"at {shown}", f"{step}")
+
+
+def test_where_nothing_was_written_it_is_said(stage):
+    stage.ghost = SimpleNamespace(samples=[Sample(18, "One ", "late")])
+    ghost, _ = Writing(stage).texts
+    assert (ghost["kind"], ghost["when"], ghost["text"]) == ("none", "ghost", "Nothing written by step 0.")
+    stage.text = None
+    assert [row["text"] for row in Writing(stage).texts] == ["Nothing written yet."]
 
 
 # The controls ----------------------------------------------------------------------------------------------------------

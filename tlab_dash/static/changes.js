@@ -18,10 +18,11 @@ export function render({ model }) {
   // Numbers come several times a second: a line keeps its nodes, so that a link can be pressed and keeps the focus.
   const show = () => {
     while (lines.childElementCount > model.sentences.length) lines.lastElementChild.remove();
-    model.sentences.forEach(({ text, kind, link }, i) => {
+    model.sentences.forEach(({ text, kind, link, title = "" }, i) => {
       const line = lines.children[i] ?? lines.appendChild(document.createElement("p"));
       if (!line.firstChild) line.append("");
       if (line.className !== kind) line.className = kind;
+      if (line.title !== title) line.title = title;
       const words = link ? `${text} ` : text;
       if (line.firstChild.data !== words) line.firstChild.data = words;
       const wanted = JSON.stringify(link ?? null);

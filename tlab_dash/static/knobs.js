@@ -38,7 +38,7 @@ export function render({ model }) {
       const select = document.createElement("select");
       const offer = (own) => {
         const names = knob.options.map((name) => new Option(name, name));
-        select.replaceChildren(...own.map(({ value, label }) => new Option(label, value)), ...names);
+        select.replaceChildren(...own.map(({ value, label, title }) => Object.assign(new Option(label, value), { title })), ...names);
       };
       offer(knob.name === "corpus" ? model.texts : []);
       if (knob.name === "corpus") {
@@ -48,7 +48,10 @@ export function render({ model }) {
         });
       }
       select.addEventListener("change", () => turn(knob.name, select.value, 0));
-      setters.set(knob.name, (value) => (select.value = value));
+      setters.set(knob.name, (value) => {
+        select.value = value;
+        select.title = select.selectedOptions[0]?.title ?? "";
+      });
       return [select];
     }
     if (knob.kind === "switch") {

@@ -30,8 +30,8 @@ export function render({ model }) {
   const share = model.get_child("share");
   if (share) find(".share-place").append(share);
 
+  let status = model.status;
   const show = () => {
-    const status = model.status;
     const training = status.state === "training";
     const name = training ? "Pause" : "Train";
     if (train.textContent !== name) train.textContent = name;
@@ -65,7 +65,10 @@ export function render({ model }) {
     tell("tlab-sheet", open);
   });
 
-  model.on("status", show);
+  model.on("msg:custom", (news) => {
+    status = news.status;
+    show();
+  });
   show();
   return bar;
 }

@@ -9,7 +9,7 @@ from bokeh.models import HoverTool
 from tlab_dash.theme import Theme, attention_palette
 from tlab_dash.views import look
 from tlab_dash.views.heads import ACROSS, DOWN, WEIGHT, mosaic, tile_name
-from tlab_dash.views.roles import count_words, kind, role_words, scores_by_head
+from tlab_dash.views.roles import broken_words, count_words, kind, role_words, scores_by_head
 from tlab_dash.views.view import Columns, Range, View, row
 
 MOST_PIXELS = 400  # a side of the mosaic
@@ -40,7 +40,10 @@ def columns(run, selection, ghost=None) -> Columns:
             "across": (left + side - 0.02)[: len(named)], "down": (top + 0.03)[: len(named)],
             "name": np.array([tile_name(scores[i], positions, i % heads, MOST_NAMED) for i in named], dtype=object),
         },
-        "told": {"kind": np.array([kind(of_head, positions) for of_head in scores], dtype=object)},
+        "told": {
+            "kind": np.array([kind(of_head, positions) for of_head in scores], dtype=object),
+            "broken": np.array([broken_words(run, selection.step)], dtype=object),
+        },
     }
 
 
@@ -89,6 +92,7 @@ all_heads = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=lambda columns: str(columns["told"]["broken"][0]),
     fixed=("tiles",),
     told=("told",),
     pick=pick,

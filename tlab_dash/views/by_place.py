@@ -9,7 +9,7 @@ from tlab_core.schema import SITES
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
 from tlab_dash.views.layer_statistics import exists
-from tlab_dash.views.series import log_range
+from tlab_dash.views.series import ABOVE, BELOW, log_range
 from tlab_dash.views.view import Columns, Range, Table, empty, ghost_step, row
 from tlab_dash.views.wording import MEASURE_WORDS
 
@@ -22,6 +22,7 @@ KINDS = {
     "attention": (("attention",), "attention", "attention", "triangle"),
     "stream": ((), "stream", "residual", "circle"),
 }
+GHOSTS = {"ghost": {"y": "size"}, "ghost_places": {"y": "size"}}
 DEPTH = hv.Dimension("depth", label="depth", unit="layers")
 SIZE = hv.Dimension("size", label="size")
 
@@ -33,7 +34,8 @@ def by_place(run, selection, ghost, measure: str, prefix: str = "") -> Columns:
     now = _kinds(run, selection.step, prefix + measure)
     then = _kinds(ghost, ghost_step(run, selection), prefix + measure) if ghost else {}
     signed = measure == "mean"
-    bottom, top = _band([table["size"] for table in (*now.values(), *then.values())], signed)
+    far = 4 * _band([table["size"] for table in now.values()], signed)[1]  # beyond what a ghost can make of the axis
+    bottom, top = (-far, far) if signed else (BELOW, ABOVE)
     edges = np.array([[2 * layer + 0.1, bottom, 2 * layer + 2.1, top]])
     others = [table for part, table in then.items() if part != "stream"]
     nothing = empty("depth", "size")
@@ -82,9 +84,14 @@ def draw(columns: Columns, theme: Theme, label: str) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every depth, and the band of sizes that `by_place` found."""
-    band = columns["chosen"]
-    return (-0.5, 2 * len(columns["layers"]["layer"]) + 0.5), (float(band["bottom"][0]), float(band["top"][0]))
+    """Return the axes: every depth, and the run's sizes."""
+    up = _band([columns[part]["size"] for part in KINDS], bool(columns["measure"]["signed"][0]))
+    return (-0.5, 2 * len(columns["layers"]["layer"]) + 0.5), up
+
+
+def log(columns: Columns) -> str:
+    """Return the axis that is logarithmic: that of sizes, as means may be below 0."""
+    return "" if columns["measure"]["signed"][0] else "y"
 
 
 def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:

@@ -43,8 +43,8 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all steps, and every length that is finite with the clip line among them."""
-    lengths = [columns[part]["norm"] for part in ("each", "average", "ghost", "level")]
+    """Return the axes: all steps, and every length of the run that is finite with the clip line among them."""
+    lengths = [columns[part]["norm"] for part in ("each", "average", "level")]
     return step_range(columns["each"], columns["ghost"]), log_range(*lengths)
 
 
@@ -69,6 +69,8 @@ gradient_norm = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "norm"}},
+    log=lambda columns: "y",
     told=("cut",),
     note=note,
 )

@@ -26,6 +26,8 @@ gradient_places = View(
     columns=columns,
     draw=draw,
     limits=by_place.limits,
+    ghosts=by_place.GHOSTS,
+    log=by_place.log,
     fixed=("layers", "measure"),
     pick=by_place.pick,
 )

@@ -40,9 +40,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all steps, and every ratio with 1 among them."""
+    """Return the axes: all steps, and every ratio of the run with 1 among them."""
     tables = [columns[part] for part in ("ratio", "ghost")]
-    return step_range(*tables), log_range(*(table["ratio"] for table in tables), np.ones(1))
+    return step_range(*tables), log_range(columns["ratio"]["ratio"], np.ones(1))
 
 
 def note(columns: Columns) -> str:
@@ -75,6 +75,8 @@ gradient_ratio = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "ratio"}},
+    log=lambda columns: "y",
     told=("ends",),
     note=note,
 )

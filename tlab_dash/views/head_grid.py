@@ -60,7 +60,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             c["map"], c["scale"], theme, {"layer": ("$y", layers), "head": ("$x", heads)}, measure["words"][0],
             log=bool(measure["log"][0]), colours=diverging(theme) if measure["signed"][0] else None,
         ),
-        labels("on_dark", "#FFFFFF"), labels("on_bright", "#000000"), labels("on_card", theme.text),
+        labels("on_dark", "white"), labels("on_bright", "black"), labels("on_card", theme.text),
         hv.Rectangles(c["chosen"], ["left", "bottom", "right", "top"]).opts(
             fill_alpha=0, line_color=theme.accent, line_width=2.5, backend="bokeh"),
     ]).opts(**look.frame(

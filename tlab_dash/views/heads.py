@@ -7,7 +7,7 @@ import numpy as np
 
 from tlab_dash.theme import Theme, attention_palette
 from tlab_dash.views import look
-from tlab_dash.views.roles import role, scores_by_head
+from tlab_dash.views.roles import broken_words, role, scores_by_head
 from tlab_dash.views.view import Columns, Range, Table, View, row
 
 SHORT = {"previous": "prev", "induction": "induct"}  # where four tiles or more stand side by side
@@ -31,6 +31,7 @@ def columns(run, selection, ghost=None) -> Columns:
         "frames": frames,
         "chosen": {edge: places[head : head + 1] for edge, places in frames.items()},
         "names": {"across": left + side - 0.02, "down": top + 0.03, "name": _names(run, selection, layer, per_row)},
+        "told": {"broken": np.array([broken_words(run, selection.step)], dtype=object)},
     }
 
 
@@ -120,6 +121,8 @@ heads = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=lambda columns: str(columns["told"]["broken"][0]),
     fixed=("tiles",),
+    told=("told",),
     pick=pick,
 )

@@ -45,7 +45,7 @@ def columns(run, selection, ghost=None) -> Columns:
     ghosts = [empty("rms", "place")] * 2
     if ghost and layer < len(ghost.recorder.coordinates["layer"]):
         ghosts = [{"rms": rms, "place": place} for rms in _sizes(ghost, shown, layer, ghost_step(run, selection))]
-    low, high = _decades(table["rms"] for table in (signal, gradient, *ghosts))
+    low, high = _decades(table["rms"] for table in (signal, gradient))
     dead = row(run, "layers", selection.step)["dead_share"][layer]
     note = [i for i, (_, site, _) in enumerate(shown) if site == "activation" and np.isfinite(dead)]
     return {
@@ -94,10 +94,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: whole decades that hold every value; a row a place, the first at the top."""
-    parts = ("signal", "gradient", "ghost_signal", "ghost_gradient")
+    """Return the axes: whole decades that hold every value of the run; a row a place, the first at the top."""
     count = len(columns["places"]["name"])
-    return _decades(columns[part]["rms"] for part in parts), (count - 0.5, -0.5)
+    return _decades(columns[part]["rms"] for part in ("signal", "gradient")), (count - 0.5, -0.5)
 
 
 def exists(run, place: Place) -> bool:
@@ -143,5 +142,7 @@ layer_statistics = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost_signal": {"x": "rms"}, "ghost_gradient": {"x": "rms"}},
+    log=lambda columns: "x",
     fixed=("places",),
 )

@@ -38,7 +38,7 @@ def columns(run, selection, ghost=None) -> Columns:
                   "top": now["loss"] + error}
     return {
         "trained": trained(found, "loss"),
-        "trained_name": trained_name(found, "loss", limits_of(now["loss"], then["loss"])),
+        "trained_name": trained_name(found, "loss", limits_of(now["loss"])),
         "ghost": then,
         "errors": errors,
         "now": now,
@@ -60,7 +60,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 def limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes: every position that was read; at least half a nat, so that noise looks like noise."""
-    return reach(columns, "now", "ghost"), limits_of(columns["now"]["loss"], columns["ghost"]["loss"])
+    return reach(columns, "now", "ghost"), limits_of(columns["now"]["loss"])
 
 
 def note(columns: Columns) -> str:
@@ -164,6 +164,7 @@ long_loss = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "loss"}},
     told=("told",),
     note=note,
     needs=long_needs,

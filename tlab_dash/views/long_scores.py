@@ -32,7 +32,7 @@ def _columns(variable: str, run, selection, ghost) -> Columns:
     layers = len(run.recorder.coordinates["layer"])
     found, then = long_of(run, selection), long_of(ghost, selection) if ghost else None
     lines, chosen, ghosts = _segments(found, variable), _curve(found, variable, layer), _curve(then, variable, layer)
-    axis = limits_of(lines["score"], lines["top"], ghosts["score"])
+    axis = limits_of(lines["score"], lines["top"])
     return {
         "layers": {"layer": np.arange(layers)},
         "trained": trained(found, "score"),
@@ -75,7 +75,7 @@ def _limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes, with room at the right for the layers' names."""
     left, right = reach(columns, "chosen", "ghost")
     lines = columns["lines"]
-    return (left, 1.18 * right), limits_of(lines["score"], lines["top"], columns["ghost"]["score"])
+    return (left, 1.18 * right), limits_of(lines["score"], lines["top"])
 
 
 def _pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
@@ -155,6 +155,7 @@ def _view(variable: str, title: str, ylabel: str, caption: str, ratio: bool = Fa
         columns=lambda run, selection, ghost=None: _columns(variable, run, selection, ghost),
         draw=lambda columns, theme: _draw(ylabel, columns, theme),
         limits=_limits,
+        ghosts={"ghost": {"y": "score"}},
         fixed=("layers",),
         told=("told",),
         pick=_pick,

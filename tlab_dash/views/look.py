@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bokeh.core.properties import value
-from bokeh.models import CustomJSTicker, CustomJSTickFormatter
+from bokeh.models import CustomJSTicker, CustomJSTickFormatter, NoOverlap
 
 from tlab_dash.theme import Theme
 
@@ -27,7 +27,6 @@ def frame(theme: Theme, **options) -> dict:
         "min_height": 80,
         "toolbar": None,
         "default_tools": [],
-        "show_title": False,
         "show_grid": True,
         "gridstyle": {"grid_line_color": theme.line, "grid_line_width": 1, "xgrid_line_color": None},
         "legend_position": "top",
@@ -79,7 +78,11 @@ def _dress(theme: Theme):
         # Clear, so that the card shows through whatever its colour.
         figure.background_fill_alpha = figure.border_fill_alpha = 0
         figure.outline_line_color = None
-        figure.min_border, figure.min_border_right = 4, 12
+        figure.min_border = 4
+        # Half of "10,000", the name at the end of an axis.
+        figure.min_border_right = 20 if any(axis.visible for axis in figure.below) else 12
+        figure.title.update(
+            text_font=FONT, text_font_size=TICK_SIZE, text_font_style="normal", text_color=theme.muted, standoff=2)
         # panel-material-ui sets type in em; without this an em is 16 px, a paragraph's size and not a plot's.
         figure.styles = {"--bokeh-font-size": LABEL_SIZE}
         for axis in figure.axis:
@@ -94,6 +97,7 @@ def _dress(theme: Theme):
             axis.axis_label_text_font_size = LABEL_SIZE
             axis.axis_label_text_font_style = "normal"
             axis.axis_label_standoff = 4
+            axis.major_label_policy = NoOverlap(min_distance=2)  # a name without room is left out
         for legend in figure.legend:
             legend.items = legend.items[::-1]  # what is drawn last, on top, comes first
         hide_empty_legend_items(figure)

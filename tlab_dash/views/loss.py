@@ -8,12 +8,14 @@ import numpy as np
 from tlab_core.experiment import PARTS, Experiment
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
+from tlab_dash.views.names import apart
 from tlab_dash.views.series import BELOW, axis_end, moving_average, series, shown, step_range, thinned, upright
 from tlab_dash.views.view import Columns, Range, Table, View, empty
 
 BASELINES = {"uniform": "any letter", "unigram": "letter counts", "bigram": "letter pairs"}
 
 CUT = 30  # characters of a value
+GAP, HIGHEST = 0.13, 0.9  # of the axis: between two names, a line of text on the first page; up to the last of them
 
 STEP = hv.Dimension("step", label="step")
 LOSS = hv.Dimension("loss", label="loss", unit="nats")
@@ -29,8 +31,8 @@ def columns(run, selection, ghost=None) -> Columns:
     known = [key for key in BASELINES if key in run.baselines]
     levels = np.array([run.baselines[key] for key in known], dtype=float)
     names = np.array([f"{BASELINES[key]} {run.baselines[key]:.2f}" for key in known], dtype=object)
-    bottom = _bottom(average, validation, ghost_average, levels) if log else 0.0
-    return {
+    bottom = _bottom(average, validation, levels) if log else 0.0
+    found = {
         "axis": {"log": np.array([log])},
         "baselines": {"step": np.zeros(len(levels)), "loss": levels, "end": np.full(len(levels), right), "level": levels},
         "baseline_names": {"step": np.full(len(levels), right), "loss": levels, "name": names},
@@ -41,6 +43,8 @@ def columns(run, selection, ghost=None) -> Columns:
         **_marks(run, bottom),
         "shown": shown(selection, "loss", BELOW if log else 0.0),
     }
+    found["baseline_names"]["loss"] = _legible(levels, loss.axes(found)[1], log)
+    return found
 
 
 def draw(columns: Columns, theme: Theme) -> hv.Overlay:
@@ -74,13 +78,20 @@ def limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes: both from 0, with room for the first dot; a loss that explodes may leave at the top, so that the
     rest stays readable. A logarithmic axis begins below the lowest curve."""
     guess = max(columns["baselines"]["loss"], default=1.0)
-    losses = np.concatenate([columns[part]["loss"] for part in ("average", "validation", "ghost")])
+    losses = np.concatenate([columns[part]["loss"] for part in ("average", "validation")])
     highest = max(losses[np.isfinite(losses)], default=guess)
     lowest = 0.0
     if columns["axis"]["log"][0]:
-        lowest = _bottom(*(columns[part] for part in ("average", "validation", "ghost")), columns["baselines"]["loss"])
+        lowest = _bottom(*(columns[part] for part in ("average", "validation")), columns["baselines"]["loss"])
     steps = step_range(*(columns[part] for part in ("train", "validation", "ghost")))
     return steps, (lowest, min(max(highest, guess), 2 * guess) * 1.12)
+
+
+def _legible(levels: np.ndarray, axis: Range, log: bool) -> np.ndarray:
+    """Return where the levels' names stand: on them, or above where the axis is so long that they would overprint."""
+    along, back = (np.log10, lambda places: 10**places) if log else (np.asarray, np.asarray)
+    low, high = along(axis)
+    return back(low + (high - low) * apart((along(levels) - low) / (high - low), GAP, HIGHEST))
 
 
 def _bottom(*curves: Table | np.ndarray) -> float:
@@ -125,5 +136,7 @@ loss = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "loss"}},
+    log=lambda columns: "y" if columns["axis"]["log"][0] else "",
     fixed=("axis",),
 )

@@ -20,8 +20,9 @@ def probe_text(run, selection, theme: Theme = LIGHT) -> str:
     later, which it cannot see, is faint. Each character is a `<span data-position="...">`."""
     layer, head, position = selection.resolve(run)
     weights = row(run, "attention", selection.step)["weight"][layer, head, position]
+    opacities = np.sqrt(np.clip(np.nan_to_num(weights), 0, 1))  # of all at once, as every click waits for it
     spans = [
-        _span(i, run.probe_tokens[i], float(weights[i]), position, theme) for i in range(len(weights))
+        _span(i, run.probe_tokens[i], float(weights[i]), float(opacities[i]), position, theme) for i in range(len(weights))
     ]
     return (
         f'<div class="tlab-probe" style="font-family:ui-monospace,Menlo,Consolas,monospace;line-height:1.5;'
@@ -44,18 +45,14 @@ def breadcrumb(run, selection) -> tuple[str, str, str]:
     return f"Layer {layer}", f"Head {head}", f"“{visible(run.probe_tokens[position])}”"
 
 
-def _span(i: int, token: str, weight: float, position: int, theme: Theme) -> str:
+def _span(i: int, token: str, weight: float, opacity: float, position: int, theme: Theme) -> str:
     shown = _LINE_END if token == "\n" else escape(token)
-    style = [f"background:rgba({','.join(map(str, rgb(theme.attention)))},{_opacity(weight):.2f})"]
+    style = [f"background:rgba({','.join(map(str, rgb(theme.attention)))},{opacity:.2f})"]
     if i > position:
         style = ["opacity:0.45"]
-    elif _opacity(weight) > INK_FLIPS_AT:
+    elif opacity > INK_FLIPS_AT:
         style.append(f"color:{theme.surface}")
     if i == position:
         style.append(f"outline:2px solid {theme.accent};border-radius:2px")
     title = f"{escape(visible(token))} ({i}): " + ("comes later" if i > position else f"weight {weight:.2g}")
     return f'<span data-position="{i}" title="{title}" style="{";".join(style)}">{shown}</span>'
-
-
-def _opacity(weight: float) -> float:
-    return float(np.sqrt(np.clip(np.nan_to_num(weight), 0, 1)))

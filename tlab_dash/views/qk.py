@@ -7,9 +7,11 @@ import numpy as np
 
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
+from tlab_dash.views.head_grid import short
 from tlab_dash.views.view import Columns, Range, Table, View, empty, ghost_step, row, values
 
 BARS = 40
+NAMES = {"names_before": "right", "names_after": "left"}  # parts with names, and how their text is aligned
 NARROWEST = 3.0  # the axis reaches at least this far to both sides of 0: 3 is a preference of 20 to 1
 
 SCORE = hv.Dimension("score", label="match score Q·K/√d")
@@ -26,32 +28,21 @@ def columns(run, selection, ghost=None) -> Columns:
     if ghost:
         counts = row(ghost, "qk_histograms", ghost_step(run, selection))["count"]
         then = counts[layer, head] if layer < counts.shape[0] and head < counts.shape[1] else None
-    taken = np.flatnonzero(now if then is None else now + then)
+    taken = np.flatnonzero(now)
     low, high = _reach(left[taken], right[taken])
     width = 2.0 ** np.round(np.log2((high - low) / BARS))
     bars = _bars(now, left, right, width)
     outline = _bars(then, left, right, width) if then is not None else empty("left", "right", "bottom", "top")
-    peak = _peak(bars, outline["top"])
     scores = row(run, "heads", selection.step)
     marks = {"mean": float(scores["qk_mean"][layer, head]), "largest": float(scores["qk_max"][layer, head])}
-    marks = {name: score for name, score in marks.items() if np.isfinite(score)}
-    places = np.array(list(marks.values()))
-    return {
+    found = {
         "bars": bars,
         "ghost": {
             "score": np.stack([outline["left"], outline["right"]], axis=1).ravel(),
             "density": np.repeat(outline["top"], 2),
         },
-        "marks": {
-            "score": places, "density": np.zeros(len(places)), "end": places, "height": np.full(len(places), 1.3 * peak),
-        },
-        # One above the other, and to the left of its mark unless that would leave the plot.
-        "names": {
-            "score": np.maximum(places, low + 0.45 * (high - low)),
-            "density": peak * np.array([1.12, 1.27])[: len(places)],
-            "name": np.array([f"{name} {_short(score)} " for name, score in marks.items()], dtype=object),
-        },
     }
+    return found | _marked({name: score for name, score in marks.items() if np.isfinite(score)}, qk.axes(found))
 
 
 def draw(columns: Columns, theme: Theme) -> hv.Overlay:
@@ -64,15 +55,17 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             color=theme.ghost, line_width=1.5, line_dash="dashed", backend="bokeh"),
         hv.Segments(c["marks"], [SCORE, DENSITY, "end", "height"]).opts(
             color=theme.residual, line_width=1.5, line_dash="dotted", backend="bokeh"),
-        hv.Labels(c["names"], [SCORE, DENSITY], "name").opts(
-            **look.text(theme, text_align="right", text_baseline="top", text_color=theme.text), backend="bokeh"),
-    ]).opts(**look.frame(theme, xlabel=SCORE.label, ylabel="share per unit", xticks=5), backend="bokeh")
+        *(hv.Labels(c[part], [SCORE, DENSITY], "name").opts(
+            **look.text(theme, text_align=align, text_baseline="top", text_color=theme.text), backend="bokeh")
+          for part, align in NAMES.items()),
+    ]).opts(**look.frame(
+        theme, xlabel=SCORE.label, ylabel="share per unit", xticks=5, yformatter=look.short_numbers()), backend="bokeh")
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every occupied bin and at least ±3, so that a fresh model's near-zero scores look near zero."""
-    low, high = _reach(columns["bars"]["left"], columns["bars"]["right"], columns["ghost"]["score"])
-    return (low, high), (0.0, 1.3 * _peak(columns["bars"], columns["ghost"]["density"]))
+    """Return the axes: every bin that the run occupies, and at least ±3, so that a new model's small scores look small."""
+    bars = columns["bars"]
+    return _reach(bars["left"], bars["right"]), (0.0, 1.3 * float(max(bars["top"], default=1.0)))
 
 
 def _reach(*scores: np.ndarray) -> Range:
@@ -80,13 +73,19 @@ def _reach(*scores: np.ndarray) -> Range:
     return float(min(scores.min(initial=0), -NARROWEST)), float(max(scores.max(initial=0), NARROWEST))
 
 
-def _short(score: float) -> str:
-    """A score in about three digits: 0.12, 32.4, 3,825."""
-    return f"{score:.2f}" if abs(score) < 10 else f"{score:.1f}" if abs(score) < 100 else f"{score:,.0f}"
-
-
-def _peak(bars: Table, ghost: np.ndarray) -> float:
-    return float(max([*bars["top"], *ghost], default=1.0))
+def _marked(marks: dict[str, float], axes: tuple[Range, Range]) -> Columns:
+    """Return a line at each score of `marks`, and its name on the side where the plot has more room for it. A score that
+    lies beyond the last bin is named at the edge."""
+    (low, high), (_, top) = axes
+    places, heights = np.array(list(marks.values())), top * np.array([0.86, 0.98])[: len(marks)]
+    names = np.array([f" {name} {short(score)} " for name, score in marks.items()], dtype=object)
+    beside = np.clip(places, low, high)
+    after = beside < (low + high) / 2
+    return {
+        "marks": {"score": places, "density": np.zeros(len(places)), "end": places, "height": np.full(len(places), top)},
+        **{part: {"score": beside[there], "density": heights[there], "name": names[there]}
+           for part, there in zip(NAMES, (~after, after), strict=True)},
+    }
 
 
 def _edges(run) -> tuple[np.ndarray, np.ndarray]:
@@ -118,4 +117,5 @@ qk = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"x": "score", "y": "density"}},
 )

@@ -59,11 +59,11 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every distance; all scores, and at least 1 to both sides of 0."""
+    """Return the axes: every distance; all scores of the run, and at least 1 to both sides of 0."""
     far = max([1.0, *columns["chosen"]["distance"], *columns["ghost"]["distance"]])
     band, others = columns["band"], columns["others"]
     scores = np.concatenate([
-        band["bottom"], band["top"], others["score"], others["top"], columns["ghost"]["score"], [-1.0, 1.0]])
+        band["bottom"], band["top"], others["score"], others["top"], columns["chosen"]["score"], [-1.0, 1.0]])
     low, high = float(scores.min()), float(scores.max())
     return (-0.5, far + 0.5), (low - 0.05 * (high - low), high + 0.05 * (high - low))
 
@@ -117,6 +117,7 @@ qk_distance = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "score"}},
     told=("told",),
     note=note,
     needs=needs,

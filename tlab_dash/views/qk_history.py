@@ -69,7 +69,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all steps with room for names at the right; all sizes and 0."""
+    """Return the axes: all steps with room for names at the right; all sizes of the run and 0."""
     left, right = step_range(columns["lines"], columns["chosen"], columns["ghost"])
     return (left, ROOM * right), _up(columns)
 
@@ -123,7 +123,7 @@ def _names(last: float, ends: np.ndarray, chosen: Table, layer: int, gap: float)
 
 def _up(columns: Columns) -> Range:
     lines = columns["lines"]
-    sizes = np.concatenate([lines["size"], lines["top"], columns["chosen"]["size"], columns["ghost"]["size"], np.zeros(1)])
+    sizes = np.concatenate([lines["size"], lines["top"], columns["chosen"]["size"], np.zeros(1)])
     low, high = float(np.nanmin(sizes)), float(np.nanmax(sizes))
     spare = 0.08 * (high - low) or 1.0
     return (low - spare if low < 0 else 0.0), high + spare
@@ -136,6 +136,7 @@ qk_history = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "size"}},
     fixed=("layers", "measure"),
     told=("told",),
     pick=pick,

@@ -30,7 +30,7 @@ def columns(run, selection, ghost=None) -> Columns:
         "size": {"layers": np.array([layers]), "heads": np.array([heads])},
         "chosen": {
             "left": np.array([place - half]), "bottom": np.array([0.0]),
-            "right": np.array([place + half]), "top": np.array([_top(*parts.values(), *map(_marks, ghosts))]),
+            "right": np.array([place + half]), "top": np.array([4 * _up(parts)[1]]),
         },
         "ghost_queries": _marks(ghosts[0]),
         "ghost_keys": _marks(ghosts[1]),
@@ -67,8 +67,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every layer; from 0 to the longest vector."""
-    return (-0.5, float(columns["size"]["layers"][0]) - 0.5), (0.0, float(columns["chosen"]["top"][0]))
+    """Return the axes: every layer; from 0 to the run's longest vector."""
+    up = _up({part: columns[part] for part in ("queries", "keys")})
+    return (-0.5, float(columns["size"]["layers"][0]) - 0.5), up
 
 
 def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
@@ -91,6 +92,10 @@ def note(columns: Columns) -> str:
     return f"Layer {told['layer']}, head {told['head']}: queries are {queries} long, keys {keys}."
 
 
+def _up(parts: dict[str, Table]) -> Range:
+    return range_from_zero(*(table["length"] for table in parts.values()))
+
+
 def _places(layers: int, heads: int) -> np.ndarray:
     return np.arange(layers)[:, None] + WIDTH * ((np.arange(heads) + 0.5) / heads - 0.5)
 
@@ -107,10 +112,6 @@ def _marks(table: Table) -> Table:
     return {name: table[name] for name in ("place", "length")} if table else empty("place", "length")
 
 
-def _top(*tables: Table) -> float:
-    return range_from_zero(*(table["length"] for table in tables))[1]
-
-
 qk_lengths = View(
     name="qk_lengths",
     title="Query and key vectors",
@@ -118,6 +119,7 @@ qk_lengths = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost_queries": {"y": "length"}, "ghost_keys": {"y": "length"}},
     fixed=("size",),
     told=("told",),
     pick=pick,

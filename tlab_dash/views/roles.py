@@ -69,13 +69,30 @@ def role_words(scores: dict[str, float], positions: int) -> str:
     if name == "mixed":
         best = strongest(scores)
         return f"is mixed: its highest score is {scores[best]:.2f}, on {SAYS[best]}"
-    return "has numbers that are no longer finite"
+    return "has no role: the model's numbers are no longer finite"
+
+
+def broke_at(run, step: int | None) -> int | None:
+    """Return the step at which the run broke, None if it had not at `step` (None: now)."""
+    end = run.divergence
+    return end.step if end is not None and (step is None or step >= end.step) else None
+
+
+def broken_words(run, step: int | None) -> str:
+    """Return why no head has a role at `step`; empty where they may have one."""
+    end = broke_at(run, step)
+    return "" if end is None else f"No roles: the model broke at step {end:,}."
 
 
 def scores_by_head(run, step: int | None) -> list[list[dict[str, float]]]:
-    """Return what a role is told from at a step (None: the newest), for each layer a list with its heads."""
+    """Return what a role is told from at a step (None: the newest), for each layer a list with its heads.
+
+    Of a run that broke they are NaN: what its heads read last tells nothing, also where it was still finite.
+    """
     record = row(run, "heads", step)
     scores = np.stack([record[name] for name in SCORES], axis=-1).astype(float)
+    if broke_at(run, step) is not None:
+        scores[:] = np.nan
     return [[dict(zip(SCORES, head, strict=True)) for head in layer] for layer in scores.tolist()]
 
 
@@ -90,7 +107,7 @@ def count_words(kinds: list[str]) -> str:
     for name, words in says.items():
         if counts[name]:
             parts.append(f"{counts[name]} " + words.format("reads" if counts[name] == 1 else "read"))
-    for name, words in (("mixed", "mixed"), ("broken", "no longer finite")):
+    for name, words in (("mixed", "mixed"), ("broken", "without a role, as numbers are no longer finite")):
         if counts[name]:
             parts.append(f"{counts[name]} {words}")
     return f"{len(kinds)} head{'s' if len(kinds) > 1 else ''}: {', '.join(parts)}."

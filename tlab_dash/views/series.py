@@ -9,7 +9,7 @@ from tlab_dash.views.view import Range, Table, empty
 WINDOW = 25  # steps that the moving average looks back on; fewer at first, where a loss falls fast
 MOST_POINTS = 2000  # a line of more is thinned; a screen has no more columns
 BEYOND = 1e9  # above any axis: a mark runs from the bottom to the top of the plot
-BELOW = 1e-30  # below any logarithmic axis
+BELOW, ABOVE = 1e-30, 1e30  # below and above any logarithmic axis
 
 
 def series(step, values, name: str = "loss") -> Table:
@@ -71,14 +71,16 @@ def step_range(*tables: Table) -> Range:
     return -right / 60, right
 
 
-def log_range(*arrays: np.ndarray | None, least: float = 10.0) -> Range:
-    """Return an axis with a quarter more room than the sizes need, and never less than a factor of `least`, so that noise
-    looks like noise."""
-    sizes = np.concatenate([array for array in arrays if array is not None] or [np.ones(1)])
+def log_range(*arrays: np.ndarray, least: float = 10.0) -> Range:
+    """Return an axis with a little more room than the sizes need, so that no mark is cut, and never less than a factor of
+    `least`, so that noise looks like noise."""
+    sizes = np.concatenate(arrays)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    low, high = (sizes.min() / 1.25, sizes.max() * 1.25) if len(sizes) else (0.1, 10.0)
+    low, high = (float(sizes.min()), float(sizes.max())) if len(sizes) else (0.1, 10.0)
+    room = max(1.25, (high / low) ** 0.06)
+    low, high = low / room, high * room
     spare = max(1.0, (least / (high / low)) ** 0.5)
-    return float(low / spare), float(high * spare)
+    return low / spare, high * spare
 
 
 def range_from_zero(*arrays: np.ndarray, least: float = 0.0) -> Range:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tlab_dash.theme import Theme
 from tlab_dash.views import look
-from tlab_dash.views.series import log_range
+from tlab_dash.views.series import ABOVE, BELOW, log_range
 from tlab_dash.views.view import Columns, Range, View, empty, ghost_step, row
 
 DEPTH = hv.Dimension("depth", label="depth", unit="layers")
@@ -20,8 +20,7 @@ def columns(run, selection, ghost=None) -> Columns:
     layer, _, _ = selection.resolve(run)
     now = row(run, "residual", selection.step)["rms"]
     then = row(ghost, "residual", ghost_step(run, selection))["rms"] if ghost else None
-    bottom, top = log_range(now, then)
-    edges = np.array([[2 * layer + 0.5, bottom, 2 * layer + 2.5, top]])
+    edges = np.array([[2 * layer + 0.5, BELOW, 2 * layer + 2.5, ABOVE]])
     return {
         "layers": {"layer": run.recorder.coordinates["layer"]},
         "chosen": dict(zip(("left", "bottom", "right", "top"), edges.T, strict=True)),
@@ -51,9 +50,8 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every depth, and the band of sizes that `columns` found."""
-    band = columns["chosen"]
-    return (-0.5, 2 * len(columns["layers"]["layer"]) + 0.5), (float(band["bottom"][0]), float(band["top"][0]))
+    """Return the axes: every depth, and the run's sizes."""
+    return (-0.5, 2 * len(columns["layers"]["layer"]) + 0.5), log_range(columns["now"]["rms"])
 
 
 def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
@@ -75,6 +73,8 @@ signal = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "rms"}},
+    log=lambda columns: "y",
     fixed=("layers",),
     pick=pick,
 )

@@ -55,10 +55,10 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every direction; from 0 to a little above the largest value."""
+    """Return the axes: every direction; from 0 to a little above the run's largest value."""
     parts = [columns[part] for part in ("now", "start", "ghost")]
     right = max((float(table["direction"][-1]) for table in parts if len(table["direction"])), default=1.0)
-    return (0.0, max(right, 2.0)), range_from_zero(*(table["stretch"] for table in parts))
+    return (0.0, max(right, 2.0)), range_from_zero(*(columns[part]["stretch"] for part in ("now", "start")))
 
 
 def note(columns: Columns) -> str:
@@ -89,6 +89,7 @@ singular_values = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "stretch"}},
     told=("facts",),
     note=note,
     needs=matrix.needs,

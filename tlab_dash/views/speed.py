@@ -33,7 +33,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 def limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes, both from 0."""
     return (step_range(columns["speed"], columns["ghost"]),
-            range_from_zero(columns["speed"]["speed"], columns["ghost"]["speed"], least=1.0))
+            range_from_zero(columns["speed"]["speed"], least=1.0))
 
 
 def _speed(run) -> Table:
@@ -54,4 +54,5 @@ speed = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "speed"}},
 )

@@ -11,6 +11,7 @@ from tlab_core.schema import SITES
 from tlab_dash.theme import Theme
 from tlab_dash.views import heat, look
 from tlab_dash.views.layer_statistics import PLACES
+from tlab_dash.views.reach import cut
 from tlab_dash.views.view import Columns, Range, View, empty, ghost_step, row
 
 # Bins are evenly wide in asinh(x): evenly around 0, by ratio far from it. So one bin is one pixel.
@@ -52,6 +53,7 @@ def columns(run, selection, ghost=None) -> Columns:
         },
         "ghost": _sizes(ghost, ghost_step(run, selection), site) if ghost else empty("bin", "layer"),
         "rms": _sizes(run, selection.step, site),
+        "told": {"ghost": row(ghost, "layers", ghost_step(run, selection))["rms"][:, site] if ghost else np.empty(0)},
     }
 
 
@@ -86,6 +88,12 @@ def limits(columns: Columns) -> tuple[Range, Range]:
     return (-reach, reach), (len(columns["place"]["layers"]) - 0.5, -0.5)
 
 
+def warning(columns: Columns) -> str:
+    """Say where the ghost's RMS lies if that is beyond the axis, whose own numbers are those of bins."""
+    left, right = (float(value(edge)) for edge in spread.axes(columns)[0])
+    return cut((left, right), columns["told"]["ghost"])
+
+
 def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
     """A tap on a row chooses its layer."""
     layer = int(np.floor(y + 0.5))
@@ -102,6 +110,16 @@ def place(value) -> np.ndarray:
     return np.arcsinh(np.asarray(value) / bins.scale) / np.arcsinh(bins.limit / bins.scale) * INSIDE / 2
 
 
+def value(bins) -> np.ndarray:
+    """Return the values that lie so many bins from the middle one: `place` the other way round.
+
+    >>> [round(float(value(place(x))), 6) for x in (0, -1000, 1)]
+    [0.0, -1000.0, 1.0]
+    """
+    grid = ACTIVATION_BINS
+    return grid.scale * np.sinh(np.asarray(bins) * 2 / INSIDE * np.arcsinh(grid.limit / grid.scale))
+
+
 def _sizes(run, step: int | None, site: int) -> dict[str, np.ndarray]:
     rms = row(run, "layers", step)["rms"][:, site].astype(float)
     there = np.isfinite(rms)
@@ -115,7 +133,9 @@ spread = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"x": "bin"}},
+    warning=warning,
     fixed=("place",),
-    told=("reach",),
+    told=("reach", "told"),
     pick=pick,
 )

@@ -62,8 +62,8 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all units, and from the smallest size (0 where none is below) to the largest."""
-    sizes = np.concatenate([columns["stems"]["size"], columns["ghost"]["size"]])
+    """Return the axes: all units, and from the run's smallest size (0 where none is below) to the largest."""
+    sizes = columns["stems"]["size"]
     sizes = sizes[np.isfinite(sizes)]
     low, high = float(sizes.min(initial=0.0)), float(sizes.max(initial=0.0))
     if low == high:
@@ -117,6 +117,7 @@ units = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "size"}},
     fixed=("order",),
     told=("told",),
     pick=pick,

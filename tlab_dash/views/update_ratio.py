@@ -43,9 +43,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all steps, and every ratio with the rule of thumb among them."""
+    """Return the axes: all steps, and every ratio of the run with the rule of thumb among them."""
     tables = [columns[part] for part in ("median", "ghost")]
-    return step_range(*tables), log_range(*(columns[part]["ratio"] for part in (*PARTS, "ghost", "level")))
+    return step_range(*tables), log_range(*(columns[part]["ratio"] for part in (*PARTS, "level")))
 
 
 def note(columns: Columns) -> str:
@@ -76,5 +76,7 @@ update_ratio = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "ratio"}},
+    log=lambda columns: "y",
     note=note,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import holoviews as hv
 import numpy as np
@@ -16,10 +16,11 @@ import numpy as np
 from tlab_core.registry import Registry
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
+from tlab_dash.views import reach
+from tlab_dash.views.reach import Range
 
 Table = dict[str, np.ndarray]
 Columns = dict[str, Table]
-Range = tuple[float, float]
 
 VIEWS = Registry("view")
 
@@ -30,7 +31,12 @@ class View:
 
     columns(run, selection, ghost)  {part: {column: array}}; the parts that are drawn come in the order of the overlay
     draw(columns, theme)            the overlay, one element a drawn part
-    limits(columns)                 ((left, right), (bottom, top)) of the axes; a pair may run downwards
+    limits(columns)                 ((left, right), (bottom, top)) of the axes that the run itself needs; a pair may run
+                                    downwards
+    ghosts                          {part: {axis, "x" or "y": column}}: where the ghost's values lie. It gets of those axes
+                                    what `reach.widened` leaves it, and `remark` says where it goes beyond
+    log(columns)                    which axes are logarithmic: "", "x" or "y"
+    warning(columns)                what has to be said above the picture before anything else; mostly nothing
     fixed                           parts that are not drawn but shape the figure (names on an axis): when one of them
                                     changes the figure has to be drawn anew
     told                            parts that are not drawn and do not shape the figure: what only `note` reads
@@ -47,6 +53,9 @@ class View:
     columns: Callable[..., Columns]
     draw: Callable[[Columns, Theme], hv.Overlay]
     limits: Callable[[Columns], tuple[Range, Range]]
+    ghosts: dict[str, dict[str, str]] = field(default_factory=dict)
+    log: Callable[[Columns], str] = lambda columns: ""
+    warning: Callable[[Columns], str] = lambda columns: ""
     fixed: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     pick: Callable[[Columns, float, float], dict[str, int] | None] | None = None
@@ -58,11 +67,36 @@ class View:
         VIEWS.register(self.name)(self)
 
     def element(self, columns: Columns, theme: Theme = LIGHT) -> hv.Overlay:
-        """Return `columns` as one HoloViews overlay, with the axes at the view's limits."""
+        """Return `columns` as one HoloViews overlay on its axes, with its remark above."""
         ensure_backend()
-        (left, right), (bottom, top) = self.limits(columns)
+        (left, right), (bottom, top) = self.axes(columns)
         limits = {"xlim": (min(left, right), max(left, right)), "ylim": (min(bottom, top), max(bottom, top))}
-        return self.draw(columns, theme).opts(**limits, backend="bokeh")
+        return self.draw(columns, theme).opts(**limits, title=self.remark(columns), show_title=True, backend="bokeh")
+
+    def axes(self, columns: Columns) -> tuple[Range, Range]:
+        """Return the axes: what the run needs, and room for the ghost within reason."""
+        log = self.log(columns)
+        x, y = (
+            reach.widened(own, values, axis in log)
+            for own, (axis, values) in zip(self.limits(columns), self._ghost_values(columns).items(), strict=True)
+        )
+        return x, y
+
+    def remark(self, columns: Columns) -> str:
+        """Return the view's warning, or else where the ghost goes beyond the axes; empty where neither is to be said."""
+        log = self.log(columns)
+        cut = (
+            reach.cut(shown, values, axis in log)
+            for shown, (axis, values) in zip(self.axes(columns), self._ghost_values(columns).items(), strict=True)
+        )
+        return self.warning(columns) or next(filter(None, cut), "")
+
+    def _ghost_values(self, columns: Columns) -> dict[str, np.ndarray]:
+        return {
+            axis: np.concatenate([np.empty(0), *(columns[part][names[axis]] for part, names in self.ghosts.items()
+                                                 if axis in names)])
+            for axis in ("x", "y")
+        }
 
     def headed(self, layer: int, head: int) -> str:
         """Return the title while this layer and head are selected."""

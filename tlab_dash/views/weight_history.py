@@ -19,24 +19,27 @@ def columns(run, selection, ghost=None) -> Columns:
     measure, parameter = selection.weight_measure, selection.parameter(run)
     log = measure in LOG
     words = WEIGHT_MEASURE_WORDS[measure]
+    sizes = _history(run, parameter, measure)
     return {
         "axis": {
             "words": np.array([f"{words}, {WEIGHT_UNITS[measure]}" if measure in WEIGHT_UNITS else words], dtype=object),
             "log": np.array([log]),
         },
         "ghost": _history(ghost, parameter, measure) if ghost else empty("step", "size"),
-        "size": _history(run, parameter, measure),
+        "size": sizes,
+        "dot": sizes if len(sizes["size"]) == 1 else empty("step", "size"),
         "shown": shown(selection, "size", BELOW if log else 0.0),
         "facts": {"name": np.array([whole_words(parameter)], dtype=object)},
     }
 
 
 def draw(columns: Columns, theme: Theme) -> hv.Overlay:
-    """Return the overlay: one line, the ghost's dashed."""
+    """Return the overlay: one line, a dot while there is a single point of it, the ghost's dashed."""
     c = columns
     return hv.Overlay([
         steps.ghost(c["ghost"], "size", theme),
         steps.curve(c["size"], "size", "now", theme.attention),
+        hv.Points(c["dot"], [steps.STEP, "size"]).opts(color=theme.attention, size=7, backend="bokeh"),
         steps.upright(c["shown"], "size", theme),
     ]).opts(**look.frame(
         theme, xlabel="step", ylabel=c["axis"]["words"][0],
@@ -45,16 +48,18 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: all steps; from 0, or a logarithmic one around all sizes."""
-    sizes = [columns[part]["size"] for part in ("size", "ghost")]
-    up = log_range(*sizes) if columns["axis"]["log"][0] else range_from_zero(*sizes)
+    """Return the axes: all steps; from 0, or a logarithmic one around the run's sizes."""
+    sizes = columns["size"]["size"]
+    up = log_range(sizes) if columns["axis"]["log"][0] else range_from_zero(sizes)
     return step_range(columns["size"], columns["ghost"]), up
 
 
 def note(columns: Columns) -> str:
     """Say whose line it is, and its newest value."""
-    sizes = columns["size"]["size"]
-    return f"{columns['facts']['name'][0]}: {sizes[-1]:.2g}." if len(sizes) else ""
+    sizes, name = columns["size"]["size"], columns["facts"]["name"][0]
+    if not len(sizes):
+        return f"{name}: measured from the first update on."
+    return f"{name}: {sizes[-1]:.2g}." if len(sizes) > 1 else f"{name}: {sizes[-1]:.2g} so far. Training adds to it."
 
 
 def _history(run, parameter: str, measure: str) -> Table:
@@ -75,6 +80,8 @@ weight_history = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"y": "size"}},
+    log=lambda columns: "y" if columns["axis"]["log"][0] else "",
     fixed=("axis",),
     told=("facts",),
     note=note,

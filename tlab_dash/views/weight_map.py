@@ -62,7 +62,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
     return hv.Overlay([
         heat.image(c["map"], c["scale"], theme, {
             "weights": ("$y", names), "layer": ("$x", [str(layer) for layer in layers])}, what=c["measure"]["words"][0]),
-        labels("on_dark", "#FFFFFF"), labels("on_bright", "#000000"), labels("on_card", theme.muted),
+        labels("on_dark", "white"), labels("on_bright", "black"), labels("on_card", theme.muted),
         hv.Rectangles(c["chosen"], ["left", "bottom", "right", "top"]).opts(
             fill_alpha=0, line_color=theme.accent, line_width=2.5, backend="bokeh"),
     ]).opts(**look.frame(

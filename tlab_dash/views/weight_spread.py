@@ -45,9 +45,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
-    """Return the axes: every number of all three, and room above the highest bar."""
-    places = np.concatenate([columns["bars"]["left"], columns["bars"]["right"], columns["ghost"]["value"]])
-    heights = [columns["bars"]["top"], columns["start"]["density"], columns["ghost"]["density"]]
+    """Return the axes: every number of the run, now and at the start, and room above the highest bar."""
+    places = np.concatenate([columns["bars"]["left"], columns["bars"]["right"]])
+    heights = [columns["bars"]["top"], columns["start"]["density"]]
     left, right = (float(places.min()), float(places.max())) if len(places) else (-1.0, 1.0)
     return (left, right), range_from_zero(*heights)
 
@@ -90,6 +90,7 @@ weight_spread = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    ghosts={"ghost": {"x": "value", "y": "density"}},
     told=("facts",),
     note=note,
     needs=matrix.needs,
