@@ -2,7 +2,7 @@
 
 import panel as pn
 
-from tlab_dash import Lab
+from tlab_dash import serve
 
 pn.extension()
-Lab().servable()
+serve()

@@ -1,5 +1,6 @@
 """The dashboard of the Transformer Intuition Lab: panels that show what happens inside a transformer while it trains."""
 
 from tlab_dash.lab import Lab
+from tlab_dash.serving import serve
 
-__all__ = ["Lab"]
+__all__ = ["Lab", "serve"]

@@ -79,13 +79,18 @@ class CodePage(Component):
         found = analysis(run, "flow", options)
         if found is None:
             return {"remark": remark(run, selection, None)}
+        rows = _sites(found, PARTS[self.part].sites, options["layer"])
+        if not rows:
+            part = PARTS[self.part]
+            named_choice = f"{part.label} is {part.chosen(self._session.experiment)}"
+            return {"remark": f"{named_choice}: nothing stands in the signal's way, so there are no numbers to show."}
         position = options["position"]
         return {
             "remark": remark(run, selection, found),
             "where": f"Layer {options['layer']} · probe text, “first” at {named(run.probe_tokens[position])} ({position}), "
                      f"head {options['head']} · step {found.attrs['step']:,}",
             "head": ["place", "RMS", "largest", "gradient RMS"],
-            "rows": _sites(found, PARTS[self.part].sites, options["layer"]),
+            "rows": rows,
         }
 
 

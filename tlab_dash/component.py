@@ -7,6 +7,8 @@ from pathlib import Path
 import panel as pn
 import param
 
+from tlab_dash.closed_tabs import forget_closed_tabs
+
 STATIC = Path(__file__).parent / "static"
 STYLE = (STATIC / "lab.css").read_text(encoding="utf-8")
 
@@ -34,6 +36,7 @@ class Component(pn.custom.JSComponent):
             self._send_msg(new)
 
     def _handle_msg(self, message) -> None:
+        forget_closed_tabs()
         session = getattr(self, "_session", None)
         if session is not None:
             session.touch()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import panel as pn
-from tornado.websocket import WebSocketClosedError
 
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
 from tlab_dash.changes import Changes
+from tlab_dash.closed_tabs import forget_closed_tabs, keep_out_of_the_log
 from tlab_dash.component import waiting_box
 from tlab_dash.controls import Knobs
 from tlab_dash.fleet import Fleet
@@ -25,11 +24,13 @@ from tlab_dash.runs_page import RunsPage
 from tlab_dash.session import Session
 from tlab_dash.sharing import Sharing, address_of_page, experiment_of, is_served
 from tlab_dash.shell import TABS, Shell
+from tlab_dash.soon import soon
 from tlab_dash.theme import DARK, LIGHT, THEMES
 from tlab_dash.time_travel import TimeTravel
 from tlab_dash.trail import Breadcrumb, Probe
 from tlab_dash.writing import Writing
 
+TITLE = "Transformer Intuition Lab"
 REFRESH_MS = 200
 # While a run trains, pictures are drawn so often that it takes this share of the machine: every 1.5 s on 2 cores, 0.4 s on
 # 8. Six plots take a Chromium without a GPU 0.15 s of processor time, and five times a second took a third of 2 cores.
@@ -63,8 +64,10 @@ class Lab(pn.viewable.Viewer):
         self._plots: dict[str, LivePlot] = {}
         self._boxes = {name: waiting_box() for name in PLOTS}
         self._page_box, self._runs_box = waiting_box(), waiting_box()
-        self._pages: dict[str, Board | RunsPage] = {}  # those that were come to
+        self._runs: RunsPage | None = None  # made when it is first come to
         self._page: Board | RunsPage | None = None  # the one on show; None is the bench
+        self._wanted = ""  # the page that was asked for last
+        self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
         self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or default_experiment())
@@ -88,20 +91,20 @@ class Lab(pn.viewable.Viewer):
         self.session.param.watch(lambda event: self.knobs.refresh(), ["draft", "problems"])
         self.session.param.watch(lambda event: self._turn_leaf(), "lesson")
         selected = self.session.selection.param
-        selected.watch(lambda *events: self.show(), [name for name in self.session.selection.param if name != "name"])
+        selected.watch(lambda *events: self._select(), [name for name in self.session.selection.param if name != "name"])
 
     def __panel__(self):
         return self.shell
 
-    def servable(self, title: str = "Transformer Intuition Lab", **keywords):
+    def servable(self, title: str = TITLE, **keywords):
         """Serve the lab as the page of this session, and free its run when the tab is closed.
 
         Where the server has no place left, a page that says so is served instead.
         """
-        _forget_closed_tabs()
+        keep_out_of_the_log()
         if not PLACES.take(self, self.session.limits.sessions):
             self.close()
-            return pn.pane.HTML(full_page(), sizing_mode="stretch_width").servable(title=title)
+            return full_page().servable(title=title)
         pn.config.raw_css = [*pn.config.raw_css, FIRST_PAINT]
         pn.state.on_session_destroyed(lambda context: self.close())
         self.sharing.served = is_served()
@@ -123,6 +126,7 @@ class Lab(pn.viewable.Viewer):
 
         While a page is on show, the bench's pictures wait.
         """
+        forget_closed_tabs()
         self._behind |= self.session.poll()
         if self._behind and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
             self._behind = False
@@ -134,7 +138,7 @@ class Lab(pn.viewable.Viewer):
                 self.sharing.refresh()
                 self.writing.refresh()
                 self._show_lesson()
-        if not self._plots and self._page is None:
+        if self._page is None and not self._drawing:
             self._draw_next()
 
     def show(self) -> None:
@@ -154,6 +158,13 @@ class Lab(pn.viewable.Viewer):
             else:
                 self._show_run()
 
+    def _select(self) -> None:
+        """Show what was selected: the map of its attention first, which the click was most likely for."""
+        if self._page is None and self.session.run is not None and "attention" in self._plots:
+            with pn.io.hold():
+                self._plots["attention"].refresh()
+        self.show()
+
     def dress(self, theme: str) -> None:
         """Draw everything in the colours of a theme."""
         if THEMES[theme] is self._theme:
@@ -162,33 +173,42 @@ class Lab(pn.viewable.Viewer):
         with pn.io.hold():
             self.map.dark = self._theme.dark
             self.probe.refresh()
-            for plot in self._plots.values():
-                plot.rebuild(self._theme)
-            for page in self._pages.values():
-                page.dress(self._theme)
+            for dressed in (*self._plots.values(), *{self._page, self._runs} - {None}):
+                dressed.dress(self._theme)
 
     def show_page(self, name: str) -> None:
-        """Show a page, which is made when it is first come to, in place of the bench; "" is the bench itself."""
+        """Turn to a page in place of the bench, which is "". Of several asked for in a row, only the last is drawn."""
         if self._asked_early is not None:
             self._asked_early = name
             return
+        if name == self._wanted:
+            return
+        self._wanted = name
         if self._page is not None:
             self._page.close()
-        if name and name not in self._pages:
-            self._pages[name] = self._make_page(name)
-        self._page = self._pages.get(name)
+        if name == RUNS["name"]:
+            self._turn()  # nothing is drawn before a run is chosen
+        elif not self._turning:
+            self._turning = True
+            soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turning = False
+        if self._page is not None and self._page.on_show:
+            return  # the runs, which were turned to while this was on its way
+        self._page = self._make_page(self._wanted)
+        self._page_box[:] = [self._page] if isinstance(self._page, Board) else waiting_box().objects
         if self._page is not None:
-            if name != RUNS["name"]:
-                self._page_box[:] = [self._page]
             self._page.open()
         self.show()
 
-    def _make_page(self, name: str) -> Board | RunsPage:
+    def _make_page(self, name: str) -> Board | RunsPage | None:
         if name != RUNS["name"]:
-            return Board(PAGES.get(name), self.session, self._theme)
-        page = RunsPage(self.session, lambda: self.shell.turn_to(""), theme=self._theme)
-        self._runs_box[:] = [page]
-        return page
+            return Board(PAGES.get(name), self.session, self._theme) if name else None
+        if self._runs is None:
+            self._runs = RunsPage(self.session, lambda: self.shell.turn_to(""), theme=self._theme)
+            self._runs_box[:] = [self._runs]
+        return self._runs
 
     def close(self) -> None:
         """Let go of the runs; nothing trains any more."""
@@ -221,14 +241,16 @@ class Lab(pn.viewable.Viewer):
 
     def _draw_next(self) -> None:
         """Draw the next plot that is still missing, one at a time, so that text and buttons answer in between."""
+        self._drawing = False
         missing = [name for name in PLOTS if name not in self._plots]
         if not missing or self.session.run is None or self._page is not None:
             return
         name = self.shell.tab if self.shell.tab in missing else missing[0]
         self._plots[name] = LivePlot(views.VIEWS.get(name), self.session, self._theme)
         self._boxes[name][:] = [self._plots[name].pane]
-        if pn.state.curdoc is not None and len(missing) > 1:
-            pn.state.curdoc.add_next_tick_callback(self._draw_next)
+        if len(missing) > 1:
+            self._drawing = True
+            soon(self._draw_next)
 
     def _show_map(self, new_run: bool) -> None:
         run, ghost = self.session.run, self.session.ghost
@@ -270,17 +292,6 @@ class Lab(pn.viewable.Viewer):
         if self.session.run is not None and "layer" in event.new:
             self.session.selection.choose(self.session.run, layer=int(event.new["layer"]))
             self.shell.on_tab("layer_statistics")
-
-
-def _forget_closed_tabs() -> None:
-    """Keep it out of the server's log that a tab was closed while something was on its way there."""
-
-    def worth_telling(record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
-
-    logger = logging.getLogger("asyncio")
-    if not any(kept.__name__ == worth_telling.__name__ for kept in logger.filters if hasattr(kept, "__name__")):
-        logger.addFilter(worth_telling)
 
 
 def broken_part(site: str) -> str:

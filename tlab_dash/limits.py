@@ -7,6 +7,8 @@ import html
 import weakref
 from collections.abc import Callable
 
+import panel as pn
+
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.limits import Limits
 
@@ -59,8 +61,12 @@ def within(limits: Limits, open_run: Callable) -> Callable:
     return build
 
 
-def full_page() -> str:
-    """Return the page for whom there is no place, as markup."""
-    words = html.escape(FULL.format(count=len(PLACES)))
+def full_page() -> pn.pane.HTML:
+    """Return the page for whom there is no place."""
+    return plain_page(FULL.format(count=len(PLACES)))
+
+
+def plain_page(words: str) -> pn.pane.HTML:
+    """Return a page that says nothing but these words."""
     look = "font: 16px/1.5 system-ui, sans-serif; max-width: 34em; margin: 20vh auto; padding: 0 16px"
-    return f'<p role="alert" style="{look}">{words}</p>'
+    return pn.pane.HTML(f'<p role="alert" style="{look}">{html.escape(words)}</p>', sizing_mode="stretch_width")

@@ -139,8 +139,8 @@ def main():
                 page, *times = open_page(browser, f"http://127.0.0.1:{port}/lab")
                 opened.append(times)
                 page.close()
-            for what, times in zip(("first paint", "the Train button", "all six plots of the bench"), zip(*opened, strict=True),
-                                   strict=True):
+            names = "first paint", "the Train button", "all six plots of the bench"
+            for what, times in zip(names, zip(*opened, strict=True), strict=True):
                 print(f"{what:<42} the server's first page {times[0]:.0f} ms")
                 told("", times[1:])
             page = open_page(browser, f"http://127.0.0.1:{port}/lab")[0]

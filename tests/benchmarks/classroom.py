@@ -3,6 +3,7 @@
     python -m tests.benchmarks.classroom                     thirty pages with the lab's first run
     python -m tests.benchmarks.classroom 8 --small           eight with a smaller one: 2 layers of 64
     python -m tests.benchmarks.classroom --opened 1000       opens and closes so many pages, ten at a time: memory
+    python -m tests.benchmarks.classroom --opened 100 --tabs  and turns to every tab of each: all plots are drawn
 
 One process serves the lab, as `panel serve` does; another holds a websocket for each page, as browsers do, and reads what
 comes without drawing it. Every page refreshes five times a second and writes its plots' columns. Steps a second are counted
@@ -12,6 +13,7 @@ sleep ends. Memory is that of the server and of its worker processes. It means n
 
 import argparse
 import asyncio
+import functools
 import gc
 import socket
 import statistics
@@ -28,6 +30,7 @@ from tlab_core.crew import Crew
 from tlab_core.experiment import default_experiment
 from tlab_core.parallel import blas_kernels, cores
 from tlab_dash.lab import PLOTS, Lab
+from tlab_dash.pages import PAGES
 
 TICK = 0.005
 AT_ONCE = 10  # pages open at a time while many are opened and closed
@@ -152,6 +155,16 @@ async def classroom(given, served):
     await close(served, client)
 
 
+async def turn_to(name, served):
+    """Turn to a tab on all pages at once, and wait until its plots are drawn."""
+    for lab in served.labs:
+        (document,) = lab.shell._documents
+        document.add_next_tick_callback(functools.partial(lab.shell.on_page, name))
+    while not all(lab._page is not None and lab._page.page.name == name and
+                  all(card.content is not None for card in lab._page._cards) for lab in served.labs):
+        await asyncio.sleep(0.05)
+
+
 async def opened_and_closed(given, served):
     """Open and close pages, some at a time, and print the memory on the way."""
     every = max(1, given.opened // 10 // AT_ONCE) * AT_ONCE
@@ -161,6 +174,8 @@ async def opened_and_closed(given, served):
             lab.session.train()
         while any(lab.session.run.step < 2 for lab in served.labs):
             await asyncio.sleep(0.02)
+        for name in PAGES.names() if given.tabs else []:
+            await turn_to(name, served)
         await close(served, client)
         if (done + AT_ONCE) % every == 0:
             gc.collect()
@@ -176,6 +191,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="a model of 2 layers of 64 in place of the lab's first one")
     parser.add_argument("--seconds", type=positive(float), default=20.0, help="length of the window")
     parser.add_argument("--opened", type=positive(int), help="open and close so many pages instead")
+    parser.add_argument("--tabs", action="store_true", help="with --opened: turn to every tab of each page")
     given = parser.parse_args()
     print(f"{', '.join(blas_kernels())}; {cores()} cores")
 

@@ -5,6 +5,7 @@ import pytest
 
 from tlab_core.experiment import default_experiment
 from tlab_core.run import LiveRun
+from tlab_dash.theme import LIGHT
 
 
 def test_nothing_is_empty_before_training(tab):
@@ -224,11 +225,16 @@ def test_every_label_can_be_read_whatever_the_theme_was_when_the_page_was_loaded
         tab.press("Switch between light and dark")
 
 
+INKS = """() => [...window.Bokeh.documents[0]._all_models.values()]
+  .filter((model) => model.type === "LinearAxis").map((axis) => axis.axis_label_text_color)"""
+
+
 def test_the_theme_follows_the_system_and_can_be_switched(open_tab):
     tab = open_tab(color_scheme="dark")
     assert tab.page.evaluate("document.documentElement.dataset.theme") == "dark"
     tab.press("Switch between light and dark")
     tab.wait(lambda: tab.page.evaluate("document.documentElement.dataset.theme") == "light", "the light theme")
+    tab.wait(lambda: set(tab.page.evaluate(INKS)) == {LIGHT.muted}, "all plots in its ink")
 
 
 def test_a_phone_has_one_column_and_the_knobs_in_a_sheet(open_tab):

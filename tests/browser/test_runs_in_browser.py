@@ -244,6 +244,15 @@ def test_the_page_has_an_address_and_back_leads_out_of_it(runs, open_tab):
     tab.press("Runs")
     tab.page.keyboard.press("Escape")
     tab.page.locator(".sheet").wait_for(state="hidden")
+    for field in ("Note of slow 0", "Search"):  # with the cursor in a field too, once there is nothing to forget
+        tab.press("Runs")
+        tab.page.get_by_label(field).fill("something")
+        tab.page.keyboard.press("Escape")
+        assert tab.page.get_by_label(field).input_value() == ""
+        assert tab.page.locator(".sheet").is_visible()
+        tab.page.get_by_label(field).focus()
+        tab.page.keyboard.press("Escape")
+        tab.page.locator(".sheet").wait_for(state="hidden")
     direct = open_tab(query="#runs")
     row(direct, "slow 0").wait_for()
     direct.press("Back to the lab")

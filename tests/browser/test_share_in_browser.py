@@ -117,12 +117,57 @@ def test_settings_and_model_are_downloaded(tab, tmp_path):
     assert weights["blocks.3.attention.qkv.weight"].shape == (128, 384)
 
 
+def test_a_snapshot_is_saved_and_opens_without_a_network(tab, chromium, tmp_path):
+    tab.press("Step")
+    tab.wait(lambda: tab.step == 1, "one step")
+    menu = open_menu(tab)
+    entry = menu.get_by_role("button", name="Save a snapshot (HTML)")
+    entry.focus()
+    tab.page.keyboard.press("Enter")
+    title = menu.get_by_label("Title")
+    assert title.evaluate("(field) => field.getRootNode().activeElement === field")
+    tab.wait(lambda: title.input_value() == "stories", "a proposal")
+    title.fill("First <step>")
+    tab.page.keyboard.press("Tab")
+    tab.page.keyboard.type("It is *gibberish*.")
+    assert menu.get_by_label("Put the ghost beside the run").is_hidden()
+    tab.page.keyboard.press("Tab")
+    with tab.page.expect_download() as download:
+        tab.page.keyboard.press("Enter")
+    download.value.save_as(tmp_path / "snapshot.html")
+    assert download.value.suggested_filename == "First -step-.html"
+    menu.get_by_text("“First -step-.html” is made: ").wait_for()
+    notes = menu.get_by_label("Notes in Markdown")
+    assert (title.input_value(), notes.input_value()) == ("First <step>", "It is *gibberish*.")
+    notes.fill("x" * 200_001)
+    menu.get_by_role("button", name="Save snapshot").click()
+    menu.get_by_text("The snapshot could not be made: the notes have 200,001 characters").wait_for()
+    assert len(notes.input_value()) == 200_001
+
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "snapshot.html").as_uri())
+    page.locator("html[data-drawn]").wait_for()
+    assert page.title() == "First <step>"
+    assert page.locator("h1").inner_text() == "First <step>"
+    assert page.locator(".notes em").inner_text() == "gibberish"
+    context.close()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_the_menu_fits_the_window(open_tab, width, height, theme):
     tab = open_tab(width, height, query=f"?theme={theme}")
     if width < 760:
         tab.press("Knobs")
-    box = open_menu(tab).bounding_box()
+    menu = open_menu(tab)
+    fits(menu, width, height)
+    menu.get_by_role("button", name="Save a snapshot (HTML)").click()
+    fits(menu, width, height)
+    assert menu.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+
+
+def fits(menu, width, height):
+    box = menu.bounding_box()
     assert 0 <= box["x"] < box["x"] + box["width"] <= width
     assert 0 <= box["y"] < box["y"] + box["height"] <= height

@@ -1,4 +1,4 @@
-"""What becomes of a run when its tab is closed, seen from inside the server."""
+"""What becomes of a run when its tab is closed, seen from inside the server; and of pages that are passed in a hurry."""
 
 import gc
 import time
@@ -7,6 +7,20 @@ import panel as pn
 
 from tests.browser.conftest import APP, free_port
 from tlab_core.run import LiveRun
+from tlab_dash.pages import PAGES
+from tlab_dash.views import VIEWS
+
+# Each tab as soon as the one before was pressed: what a row of fast clicks sends.
+PRESS = """(names) => {
+  const found = (root, selector) => {
+    for (const node of root.querySelectorAll("*")) {
+      const hit = node.matches(selector) ? node : node.shadowRoot && found(node.shadowRoot, selector);
+      if (hit) return hit;
+    }
+    return null;
+  };
+  for (const name of names) found(document, `[data-page="${name}"]`).click();
+}"""
 
 
 def live_runs():
@@ -37,3 +51,14 @@ def test_closing_a_tab_frees_its_run(chromium):
             assert live_runs() == before + remaining
     finally:
         server.stop()
+
+
+def test_of_tabs_that_are_clicked_in_a_row_the_last_is_shown(tab):
+    tab.press("Train")
+    names = ("training", "signal", "weights", "qk", "gradients")
+    tab.page.evaluate(PRESS, names)
+    board = tab.page.locator("main > .page .board")
+    board.get_by_text(PAGES.get("gradients").lead, exact=True).wait_for()
+    tab.wait(lambda: board.locator("canvas").count() >= len(PAGES.get("gradients").cards), "its pictures")
+    assert board.locator("h2").all_inner_texts() == [VIEWS.get(card.content).title for card in PAGES.get("gradients").cards]
+    assert tab.page.locator("main > .page.turning").count() == 0

@@ -234,3 +234,15 @@ def test_without_a_run_there_is_code_alone(session):
 
 def test_figures_have_three_digits():
     assert [figure(value) for value in (1.0, 0.000123456, -12345.0, np.inf)] == ["1.00", "0.000123", "−1.23e+04", "∞"]
+
+
+def test_a_part_that_is_not_there_says_so_in_place_of_an_empty_table():
+    run = LiveRun(Experiment(
+        architecture=Architecture(num_layers=2, hidden_dim=16, num_heads=2, norm_type="None"),
+        training=Training(batch_size=2, seq_len=16, executor="serial", shards=1), corpus="stories"))
+    selection = Selection()
+    run.analyse("flow", **flow_needs(run, selection)["flow"])
+    page = CodePage(SimpleNamespace(run=run, selection=selection, experiment=run.experiment, touch=lambda: None))
+    assert page.flow == {"remark": "Norm is None: nothing stands in the signal's way, so there are no numbers to show."}
+    page.on_part("residual")
+    assert page.flow["rows"]

@@ -9,6 +9,7 @@ from tlab_dash import Lab
 from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.lab import PLOTS, broken_part
+from tlab_dash.theme import DARK, LIGHT
 
 TINY = with_knobs(default_experiment(), {
     "architecture.hidden_dim": 32, "architecture.num_layers": 2, "architecture.ff_dim": 64, "training.batch_size": 2,
@@ -110,13 +111,15 @@ def test_the_selection_survives_a_new_run_and_is_clamped(lab):
 
 
 def test_the_theme_reaches_the_plots_the_map_and_the_probe_text(lab):
-    before = lab._plots["loss"].figure
-    lab.shell._handle_msg({"theme": "dark"})
-    assert lab._plots["loss"].figure is not before
-    assert lab.map.dark
-    after = lab._plots["loss"].figure
-    lab.shell._handle_msg({"theme": "dark"})
-    assert lab._plots["loss"].figure is after
+    lab.shell._handle_msg({"page": "training"})
+    plots = [*lab._plots.values(), lab._page._cards[0].content]
+    figures = [plot.figure for plot in plots]
+    for theme in (DARK, DARK, LIGHT):
+        lab.shell._handle_msg({"theme": theme.name})
+        assert [plot.figure for plot in plots] == figures  # nothing is drawn anew, which takes seconds beside training
+        assert {figure.xaxis[0].axis_label_text_color for figure in figures} == {theme.muted}
+        assert lab.map.dark == theme.dark
+        assert theme.text in lab.probe.markup
 
 
 @pytest.mark.parametrize("message", [

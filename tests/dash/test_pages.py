@@ -1,6 +1,8 @@
 """The pages beside the bench: each can be opened, shows all its cards, and follows what is chosen."""
 
 import time
+from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,7 @@ from tlab_dash import Lab
 from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.lab import PLOTS
+from tlab_dash.live import LivePlot
 
 TINY = with_knobs(default_experiment(), {
     "architecture.hidden_dim": 32, "architecture.num_layers": 2, "architecture.ff_dim": 64, "training.batch_size": 2,
@@ -53,6 +56,60 @@ def test_a_page_shows_its_cards(lab, name, titles):
     assert all(card.content.figure is not None for card in lab._page._cards)
     columns = sum(place["columns"] * place["rows"] for place in lab._page.places)
     assert columns == 12 * lab._page.rows  # no gap, nothing below the screen
+
+
+@pytest.fixture
+def event_loop(lab, monkeypatch):
+    """The steps that a server would take after what was pressed meanwhile, and the views that LivePlots were drawn of."""
+    lab.shell.on_page("")
+    steps, drawn = deque(), []
+    monkeypatch.setattr("tlab_dash.lab.soon", steps.append)
+    monkeypatch.setattr("tlab_dash.pages.page.soon", steps.append)
+    monkeypatch.setattr("tlab_dash.pages.page.LivePlot",
+                        lambda view, *rest: drawn.append(view.name) or LivePlot(view, *rest))
+    return SimpleNamespace(steps=steps, drawn=drawn)
+
+
+def test_of_pages_asked_for_in_a_row_only_the_last_is_drawn(lab, event_loop):
+    for name in ("training", "signal", "", "gradients"):
+        lab.shell.on_page(name)
+    lab.refresh()
+    while event_loop.steps:
+        event_loop.steps.popleft()()
+    assert lab._page.page.name == "gradients"
+    assert event_loop.drawn == ["gradient_flow", "gradient_places", "gradient_sites", "gradient_ratio"]
+
+
+def test_a_page_that_is_left_while_it_is_drawn_is_not_drawn_any_further(lab, event_loop):
+    lab.shell.on_page("training")
+    for _ in range(3):  # the page, and two of its cards
+        event_loop.steps.popleft()()
+    board = lab._page
+    lab.shell.on_page("gradients")
+    assert all(card.content is None for card in board._cards)
+    while event_loop.steps:
+        lab.session.selection.choose(lab.session.run, layer=0)  # which shows everything anew
+        event_loop.steps.popleft()()
+    assert event_loop.drawn == [
+        "loss", "learning_rate", "gradient_flow", "gradient_places", "gradient_sites", "gradient_ratio"]
+
+
+def test_the_bench_is_drawn_whole_after_a_page_was_looked_at_meanwhile(event_loop):
+    fleet = Fleet(workers=1)
+    lab = Lab(TINY, fleet=fleet)
+    settle(lab, lambda: lab.session.run is not None)
+    event_loop.steps.popleft()()
+    lab.shell.on_page("code")
+    while event_loop.steps:
+        event_loop.steps.popleft()()
+    assert 0 < len(lab._plots) < len(PLOTS)
+    lab.shell.on_page("")
+    while event_loop.steps:
+        event_loop.steps.popleft()()
+        lab.refresh()
+    assert set(lab._plots) == set(PLOTS)
+    lab.close()
+    fleet.close()
 
 
 def test_a_measure_that_is_chosen_is_shown_at_once(lab):

@@ -15,6 +15,7 @@ from tlab_core.registry import Registry
 from tlab_dash.component import STATIC, Component, waiting_box
 from tlab_dash.live import LivePlot
 from tlab_dash.session import Session
+from tlab_dash.soon import soon
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.trail import Breadcrumb
 from tlab_dash.views import VIEWS
@@ -65,8 +66,12 @@ class Page:
 
 
 class Board(Component):
-    """One page of one session, drawn. Nothing is drawn, and nothing measured for it, before `open` or after `close`."""
+    """One page of one session, drawn. Nothing is drawn, and nothing measured for it, before `open` or after `close`.
 
+    It is opened once: what is come to again is made again, which is cheaper than to empty it and keep it.
+    """
+
+    page_name = param.String(default="", doc="Which page it is.")
     lead = param.String(default="", doc="What the page is for, in a sentence.")
     rows = param.Integer(default=2, doc="How many rows share the screen's height.")
     places = param.List(default=[], doc="Title, caption, width in twelfths and height in rows of each card.")
@@ -83,10 +88,11 @@ class Board(Component):
                        else _OtherCard(card.content) for card in page.cards]
         self._breadcrumb = Breadcrumb(session, page.selects) if page.selects else pn.Spacer(height=0)
         super().__init__(
-            sizing_mode="stretch_both", lead=page.lead, rows=page.rows, places=self._places(), selects=self._breadcrumb,
-            notes=[""] * len(self._cards), contents=[card.box for card in self._cards],
+            sizing_mode="stretch_both", page_name=page.name, lead=page.lead, rows=page.rows, places=self._places(),
+            selects=self._breadcrumb, notes=[""] * len(self._cards), contents=[card.box for card in self._cards],
         )
         self.on_show = False
+        self._drawing = False  # whether the next card is on its way
 
     def open(self) -> None:
         """Draw what there is, and follow the run from now on."""
@@ -106,29 +112,33 @@ class Board(Component):
                 if card.content is not None:
                     card.refresh(session, self._theme)
             self._tell()
-        self._draw_next()
+        if not self._drawing:
+            self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        self._drawing = any(card.content is None for card in self._cards)
+        if self._drawing:
+            soon(self._draw_next)
 
     def _draw_next(self) -> None:
-        """Draw what is still missing: on a server one card at a time, so that text and buttons answer in between."""
-        document = pn.state.curdoc
-        served = document is not None and document.session_context is not None
-        for card in self._cards:
-            if card.content is None and self.on_show and self._session.run is not None:
-                card.refresh(self._session, self._theme)
-                self._tell()
-                if served:
-                    document.add_next_tick_callback(self._draw_next)
-                    return
+        """Draw what is still missing, one card at a time, so that text and buttons answer in between."""
+        self._drawing = False
+        if not self.on_show or self._session.run is None:
+            return
+        card = next(card for card in self._cards if card.content is None)
+        card.refresh(self._session, self._theme)
+        self._tell()
+        self._draw_soon()
 
     def _tell(self) -> None:
         self.tell(places=self._places(), notes=[card.note() for card in self._cards])
 
     def close(self) -> None:
-        """Let the pictures go, and measure for them no more."""
+        """Let the pictures go, draw no more of them, and measure no more for them."""
         self.on_show = False
         self._session.want([])
         for card in self._cards:
-            card.clear()
+            card.close()
 
     def dress(self, theme: Theme) -> None:
         """Draw the pictures in the colours of a theme."""
@@ -155,9 +165,8 @@ class _Card:
     def __init__(self):
         self.box = waiting_box()
 
-    def clear(self) -> None:
+    def close(self) -> None:
         self.content = None
-        self.box[:] = waiting_box().objects
 
     def note(self) -> str:
         return ""
@@ -181,7 +190,7 @@ class _PlotCard(_Card):
 
     def dress(self, theme: Theme) -> None:
         if self.content is not None:
-            self.content.rebuild(theme)
+            self.content.dress(theme)
 
     def note(self) -> str:
         return self.view.note(self.content.columns) if self.view.note and self.content is not None else ""
@@ -203,10 +212,10 @@ class _OtherCard(_Card):
         else:
             self.content.refresh()
 
-    def clear(self) -> None:
+    def close(self) -> None:
         if self.content is not None and hasattr(self.content, "close"):
             self.content.close()
-        super().clear()
+        super().close()
 
     def dress(self, theme: Theme) -> None:
         if self.content is not None and hasattr(self.content, "dress"):

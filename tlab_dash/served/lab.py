@@ -2,8 +2,8 @@
 
 import panel as pn
 
-from tlab_dash import Lab
+from tlab_dash import serve
 
 if pn.state.served:  # merely imported, it opens nothing
     pn.extension()
-    Lab().servable()
+    serve()

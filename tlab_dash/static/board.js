@@ -35,7 +35,12 @@ export function render({ model }) {
     show();
   });
   show();
+  // On a phone the page is as high as this and its cards, which only the page around it can make room for.
+  const tell = (name, detail) => page.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail }));
+  const watcher = new ResizeObserver(() => tell("tlab-head", head.offsetHeight));
+  watcher.observe(head);
+  model.on("remove", () => watcher.disconnect());
   // See shell.js: what has only just come is told to be known.
-  setTimeout(() => page.dispatchEvent(new CustomEvent("tlab-arrived", { bubbles: true, composed: true })));
+  setTimeout(() => tell("tlab-arrived", model.page_name));
   return page;
 }

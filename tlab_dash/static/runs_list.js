@@ -8,6 +8,7 @@ const SORTS = { name: "Name", date: "Saved", steps: "Steps", loss: "Loss" };
 const number = new Intl.NumberFormat("en");
 const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric" });
 const hour = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+const TO_KEEP = "To keep one: “Share” in the bar with Train (on a phone behind “Knobs”), then “Save”.";
 const PAUSE = 150; // milliseconds after the last key before a search begins
 
 function moment(text) {
@@ -46,6 +47,9 @@ export function render({ model }) {
     clearTimeout(timer);
     timer = setTimeout(() => send({ search: search.value }), PAUSE);
   });
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && search.value) event.stopPropagation(); // the browser empties the field
+  });
   for (const [value, textContent] of Object.entries(SORTS)) sorting.append(make("option", { value, textContent }));
   sorting.addEventListener("change", () => send({ sort: sorting.value }));
   find(".refresh").addEventListener("click", () => send({ refresh: true }));
@@ -68,14 +72,15 @@ export function render({ model }) {
     return cell;
   }), make("th", { scope: "col" }, make("span", { className: "hidden", textContent: "Delete" })));
 
-  // A field in a row: what was typed is sent when it is left or on Enter, and forgotten on Escape.
+  // A field in a row: what was typed is sent when it is left or on Enter, and forgotten on Escape. With nothing to forget,
+  // Escape leads back to the lab from here too.
   const field = (kind, name, label, placeholder) => {
     const input = make("input", { type: "text", placeholder, autocomplete: "off" });
     input.setAttribute("aria-label", `${label} of ${name}`);
     input.addEventListener("change", () => send({ [kind]: { name, text: input.value } }));
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") input.blur();
-      if (event.key === "Escape") {
+      if (event.key === "Escape" && input.value !== input.dataset.saved) {
         input.value = input.dataset.saved;
         input.blur();
         event.stopPropagation();
@@ -145,7 +150,7 @@ export function render({ model }) {
     find("table").hidden = !some;
     find(".nothing").hidden = some;
     find(".nothing").textContent = listing.reading ? "Reading the folder …"
-      : listing.total ? "No run fits these words." : `No runs are saved in ${listing.folder} yet. “Save” in the run bar keeps one.`;
+      : listing.total ? "No run fits these words." : `No runs are saved in ${listing.folder} yet. ${TO_KEEP}`;
     find(".count").textContent = listing.found === listing.total
       ? `${number.format(listing.total)} ${listing.total === 1 ? "run" : "runs"}`
       : `${number.format(listing.found)} of ${number.format(listing.total)} runs`;

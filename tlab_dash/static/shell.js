@@ -80,6 +80,12 @@ function keysTip() {
   return [help, tip];
 }
 
+// Scrolls a row of tabs alone, and not the page, so that a tab stands in its middle.
+function bringIntoSight(row, tab) {
+  const [frame, at] = [row, tab].map((node) => node.getBoundingClientRect());
+  row.scrollLeft += at.left + at.width / 2 - frame.left - frame.width / 2;
+}
+
 export function render({ model }) {
   const page = document.createElement("div");
   page.className = "bench";
@@ -142,7 +148,11 @@ export function render({ model }) {
       if (tab.dataset.page === name) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
     }
-    if (name !== shown) model.send_msg({ page: name });
+    bringIntoSight(nav, nav.querySelector("[aria-current]"));
+    if (name !== shown) {
+      beside.classList.toggle("turning", !beside.hidden); // until it has come, the page before is not to be taken for it
+      model.send_msg({ page: name });
+    }
     shown = name;
   };
   const go = (name) => {
@@ -185,7 +195,10 @@ export function render({ model }) {
   travel();
   // Bokeh sends models that have only just come back, whole, in the next message that speaks of them, and the server warns
   // that it knows them. This message speaks of none, and makes them old.
-  page.addEventListener("tlab-arrived", () => model.send_msg({}));
+  page.addEventListener("tlab-arrived", (event) => {
+    if (event.detail === shown) beside.classList.remove("turning");
+    model.send_msg({});
+  });
   model.on("msg:custom", (news) => {
     if ("page" in news) return go(news.page);
     Object.assign(told, news);
@@ -234,6 +247,7 @@ export function render({ model }) {
   });
   watcher.observe(room);
   page.addEventListener("tlab-sheet", (event) => page.classList.toggle("sheet-open", event.detail));
+  page.addEventListener("tlab-head", (event) => beside.style.setProperty("--head", `${event.detail}px`));
   page.addEventListener("tlab-fold", (event) => page.classList.toggle("lesson-folded", event.detail));
 
   const key = (event) => {

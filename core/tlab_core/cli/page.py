@@ -1,20 +1,23 @@
 """`tlab lab`: open the dashboard in the browser."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
 from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import click
 
-from tlab_core.cli.options import Refused, folder_option
+from tlab_core.cli.options import LONGEST, Refused, folder_option
 from tlab_core.experiment import default_experiment
 from tlab_core.limits import LimitError, Limits
 
 APP = "lab.py"
+LOCAL = "localhost"  # this machine alone
 MESSAGE = 20 * 2**20  # bytes that a page may send at once unless it is told otherwise, as Bokeh has it
 OPTIONS = {"memory": "SIZE", "upload": "SIZE", "idle_minutes": "MINUTES"}  # what stands in for their values; else N
 
@@ -34,29 +37,50 @@ def limit_options(command: Callable) -> Callable:
 
 @click.command()
 @click.option("--port", type=click.IntRange(min=1, max=65_535), default=5006, show_default=True, help="Where it is served.")
+@click.option("--address", default=LOCAL, show_default=True, metavar="ADDRESS",
+              help="This machine's address in a network whose machines may use the lab too.")
 @click.option("--no-browser", is_flag=True, help="Only serve it.")
 @folder_option
 @limit_options
-def lab(port: int, no_browser: bool, folder: Path, **given: str | None) -> None:
+def lab(port: int, address: str, no_browser: bool, folder: Path, **given: str | None) -> None:
     """Open the lab in the browser.
 
-    It is served to this machine alone, until Ctrl-C. Runs that are saved there are in the same folder as those of the
-    command line. For a class on one server, limits keep any one page from taking what the others need.
+    It is served until Ctrl-C, to this machine alone unless --address says otherwise. Runs that are saved there are in the
+    same folder as those of the command line. For a class on one server, limits keep any one page from taking what the
+    others need.
     """
     limits = limits_of(given)
+    found = found_at(address)
+    host = f"{f'[{address}]' if ':' in address else address}:{port}"
     dashboard = find_spec("tlab_dash")  # found, not imported: the engine knows nothing of the screen
     if dashboard is None or find_spec("panel") is None:
         raise click.ClickException("the dashboard is not installed: python -m pip install transformer-intuition-lab")
     app = Path(dashboard.submodule_search_locations[0]) / "served" / APP
-    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", str(port), "--address", "localhost",
+    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", str(port), "--address", address,
+               "--allow-websocket-origin", host,
                "--websocket-max-message-size", str(max(MESSAGE, 2 * limits.upload)),
                *([] if no_browser else ["--show"])]
     environment = {**os.environ, "TLAB_RUNS": str(folder.absolute()), **limits.to_environment()}
-    click.echo(f"The lab is at http://localhost:{port}/lab. Ctrl-C ends it.", err=True)
+    click.echo(f"The lab is at http://{host}/lab. Ctrl-C ends it.", err=True)
+    if not all(one.is_loopback for one in found):
+        click.echo("Anyone in that network can use it: train on this machine, and read, change and delete the runs in "
+                   f"{folder}.", err=True)
     sys.stdout.flush()
     if os.name == "posix":
         os.execve(sys.executable, command, environment)  # this process becomes the server: signals reach it as they are
     click.get_current_context().exit(subprocess.call(command, env=environment))
+
+
+def found_at(address: str) -> list[IPv4Address | IPv6Address]:
+    """Return what an address stands for. Raises Refused for one that is none, or that stands for all networks at once."""
+    try:
+        found = [ip_address(info[4][0].partition("%")[0]) for info in socket.getaddrinfo(address, None)]
+    except (OSError, UnicodeError):
+        raise Refused(f"--address: {address[:LONGEST]!r} is no address of a machine. Leave it out to serve this machine "
+                      "alone.") from None
+    if any(one.is_unspecified for one in found):
+        raise Refused("--address: name the one address at which the others reach this machine, such as 192.168.1.20.")
+    return found
 
 
 def limits_of(given: dict[str, str | None]) -> Limits:
