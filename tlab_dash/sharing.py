@@ -20,6 +20,7 @@ from tlab_dash.figures import knob_words
 from tlab_dash.knob_names import differences
 from tlab_dash.limits import server_limits
 from tlab_dash.session import Session
+from tlab_dash.snapshot_form import SnapshotForm
 
 MOST_WORDS = 3  # knobs that a proposed name tells of
 LONGEST_TROUBLE = 300  # characters of what is said of a bad address
@@ -37,11 +38,12 @@ class Sharing(Component):
     proposal = param.String(default="", doc="A name that the run could be saved under.")
     served = param.Boolean(default=False, doc="Whether the page's address is the lab's own, to write settings into.")
     beside = param.List(default=list(share.NOT_SETTINGS), doc="What else the address may say, to be left as it is.")
+    snapshot = pn.custom.Child(doc="The form that makes a snapshot.")
 
     _esm = STATIC / "sharing.js"
 
     def __init__(self, session: Session, first: Experiment, **params):
-        super().__init__(**params)
+        super().__init__(snapshot=SnapshotForm(session, self._hand_out), **params)
         self._session = session
         self._first = share.to_query(first)
         self._shown = None  # the experiment that `settings` tells of, and how often it was changed on the way
@@ -52,6 +54,7 @@ class Sharing(Component):
         """Show what the session's run is now, and how it stands with its folder."""
         session = self._session
         self.kept = session.kept
+        self.snapshot.refresh()
         experiment = session.experiment
         if session.run is None or session.building:
             return
@@ -64,8 +67,9 @@ class Sharing(Component):
             self.settings = told | {"address": address}
 
     def on_open(self, _) -> None:
-        """Propose a name, now that the menu is open."""
+        """Propose a name and a title, now that the menu is open."""
         self.proposal = self._session.kept["name"] or proposed_name(self._session, RunStore(default_folder()))
+        self.snapshot.proposal = described(self._session)
 
     def on_save(self, name: str) -> None:
         """Keep the run in a folder of that name."""
@@ -83,10 +87,11 @@ class Sharing(Component):
                 name = f"{file_name(run.experiment)} step {run.step}.safetensors"
                 return name, share.as_safetensors(run.model, run.experiment, run.tokenizer)
 
-        def send(packed: tuple[str, bytes]) -> None:
-            self._send_msg({"file": {"name": packed[0], "data": packed[1]}})
+        self._errands.run(pack, lambda packed: self._hand_out(*packed),
+                          lambda error: self._send_msg({"failed": f"{TOO_LONG}{error}"}))
 
-        self._errands.run(pack, send, lambda error: self._send_msg({"failed": f"{TOO_LONG}{error}"}))
+    def _hand_out(self, name: str, data: bytes) -> None:
+        self._send_msg({"file": {"name": name, "data": data}})
 
 
 def settings(experiment: Experiment, marks: list[Mark]) -> dict:
@@ -102,12 +107,17 @@ def file_name(experiment: Experiment) -> str:
     return cleaned_name(corpus_title(experiment.corpus))
 
 
-def proposed_name(session: Session, store: RunStore) -> str:
-    """Return a name that says what the run is, and that no run of the store has: "stories, Post-LN, layers 6"."""
+def described(session: Session) -> str:
+    """Return what the run is in a few words: "stories, Post-LN, layers 6"."""
     turned = differences(default_experiment(), session.experiment)
     words = [knob_words(session, knob, after) for knob, (_, after) in turned.items() if knob != "corpus"]
     more = [f"{len(words) - MOST_WORDS} more"] if len(words) > MOST_WORDS else []
-    base = cleaned_name(", ".join([file_name(session.experiment), *words[:MOST_WORDS], *more]))
+    return ", ".join([file_name(session.experiment), *words[:MOST_WORDS], *more])
+
+
+def proposed_name(session: Session, store: RunStore) -> str:
+    """Return a name that describes the run, and that no run of the store has: "stories, Post-LN (2)"."""
+    base = cleaned_name(described(session))
     name, number = base, 1
     while (store.folder / name).exists():
         number += 1

@@ -135,8 +135,8 @@ def test_a_snapshot_is_saved_and_opens_without_a_network(tab, chromium, tmp_path
     with tab.page.expect_download() as download:
         tab.page.keyboard.press("Enter")
     download.value.save_as(tmp_path / "snapshot.html")
-    assert download.value.suggested_filename == "First -step-.html"
-    menu.get_by_text("“First -step-.html” is made: ").wait_for()
+    assert download.value.suggested_filename == "First -step.html"
+    menu.get_by_text("“First -step.html” is made: ").wait_for()
     notes = menu.get_by_label("Notes in Markdown")
     assert (title.input_value(), notes.input_value()) == ("First <step>", "It is *gibberish*.")
     notes.fill("x" * 200_001)

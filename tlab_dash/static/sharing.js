@@ -21,6 +21,7 @@ export function render({ model }) {
         ${Object.entries(COPIES).map(([what, words]) => `<button type="button" data-copy="${what}">${words}</button>`).join("")}
         <button type="button" data-file="config">Download config (YAML)</button>
         <button type="button" data-file="model">Download model (safetensors)</button>
+        <div data-slot="snapshot"></div>
       </div>
       <p class="by-hand" hidden>This browser lets no page copy. Press Ctrl+C, or on a phone hold and choose Copy.</p>
       <textarea readonly rows="5" aria-label="To be copied" hidden></textarea>
@@ -29,6 +30,8 @@ export function render({ model }) {
   const find = (selector) => box.querySelector(selector);
   const [button, menu, name, byHand] = [".share", ".menu", "#run-name", "textarea"].map(find);
   let typed = false;
+  let trouble = ""; // why there is no snapshot
+  find("[data-slot]").append(model.get_child("snapshot"));
 
   // The address -----------------------------------------------------------------------------------------------------
 
@@ -56,8 +59,8 @@ export function render({ model }) {
     save.textContent = busy ? "Saving …" : kept && name.value !== kept ? "Rename" : "Save";
     find(".saved").textContent = kept ? `Saved as “${kept}” at step ${step.toLocaleString("en")}. It goes on recording while it trains.` : "";
     find("form .problem").textContent = problem;
-    button.classList.toggle("wrong", problem !== "");
-    button.title = problem || (kept ? `Saved as “${kept}”` : "Save the run, copy or download its settings");
+    button.classList.toggle("wrong", (problem || trouble) !== "");
+    button.title = problem || trouble || (kept ? `Saved as “${kept}”` : "Save the run, copy or download its settings");
   };
   const propose = () => {
     if (!typed) name.value = model.proposal;
@@ -71,6 +74,11 @@ export function render({ model }) {
     event.preventDefault();
     typed = false;
     model.send_msg({ save: name.value });
+  });
+
+  box.addEventListener("snapshot-problem", (event) => {
+    trouble = event.detail;
+    show();
   });
 
   // Copies and files -------------------------------------------------------------------------------------------------
@@ -128,6 +136,7 @@ export function render({ model }) {
     const rightmost = document.documentElement.clientWidth - 8 - menu.offsetWidth;
     menu.style.left = `${Math.max(8, Math.min(at.right - menu.offsetWidth, rightmost))}px`;
     menu.style[below ? "top" : "bottom"] = `${below ? at.bottom + 6 : window.innerHeight - at.top + 6}px`;
+    menu.style.maxHeight = `${(below ? window.innerHeight - at.bottom : at.top) - 14}px`;
   };
   button.popoverTargetElement = menu;
   menu.addEventListener("toggle", (event) => {
