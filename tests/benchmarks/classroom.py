@@ -3,7 +3,7 @@
     python -m tests.benchmarks.classroom                     thirty pages with the lab's first run
     python -m tests.benchmarks.classroom 8 --small           eight with a smaller one: 2 layers of 64
     python -m tests.benchmarks.classroom --opened 1000       opens and closes so many pages, ten at a time: memory
-    python -m tests.benchmarks.classroom --opened 100 --tabs  and turns to every tab of each: all plots are drawn
+    python -m tests.benchmarks.classroom --opened 40 --tabs   and turns to every tab of each: all plots are drawn
 
 One process serves the lab, as `panel serve` does; another holds a websocket for each page, as browsers do, and reads what
 comes without drawing it. Every page refreshes five times a second and writes its plots' columns. Steps a second are counted
