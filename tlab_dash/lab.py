@@ -6,7 +6,7 @@ import time
 
 import panel as pn
 
-from tlab_core.experiment import Experiment, default_experiment
+from tlab_core.experiment import Experiment
 from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
@@ -70,7 +70,7 @@ class Lab(pn.viewable.Viewer):
         self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
         self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
-        self.sharing = Sharing(self.session, experiment or default_experiment())
+        self.sharing = Sharing(self.session, self.session.experiment)
         self.run_bar = RunBar(self.session, share=self.sharing)
         self.time = TimeTravel(self.session)
         self.writing = Writing(self.session)
@@ -128,7 +128,10 @@ class Lab(pn.viewable.Viewer):
         """
         forget_closed_tabs()
         self._behind |= self.session.poll()
-        if self._behind and (self.session.state != "training" or time.monotonic() >= self._next_drawing):
+        # A new run is drawn at once: beside its step and text, pictures of the one before would be taken for its own.
+        new_run = self._page is None and self._drawn is not None and self._drawn[0] is not self.session.run
+        due = new_run or self.session.state != "training" or time.monotonic() >= self._next_drawing
+        if self._behind and due:
             self._behind = False
             self._next_drawing = time.monotonic() + DRAWING_SECONDS / (DRAWING_SHARE * cores())
             self.show()

@@ -90,7 +90,7 @@ def _speed(run, step: int) -> float:
 MEASURES = (
     Measure("gradient reaching layer 0", "gradients", _stream("gradient_rms", 0)),
     Measure("signal after the last layer", "signal", _stream("rms", -1)),
-    Measure("largest match score", "qk", _highest("qk_max")),
+    Measure("largest match score of all heads", "qk", _highest("qk_max")),
     Measure("share of dead units", "signal", _dead, write=percent, floor=0.02),  # below 2 % it is a unit or two
     Measure("update beside the weights", "training", _update),
     Measure("best score at reading the previous character", "attention", _highest("previous_token"), "higher", "lower"),

@@ -26,8 +26,11 @@ class Measuring:
         """Let go of the runs."""
         self.wanted, self._measured = (), None
 
-    def keep_up(self, run, ghost, training: bool) -> None:
-        """Take what is wanted when a model or the wish is new: at once when asked or standing still, else now and then."""
+    def keep_up(self, run, ghost, training: bool, runs: int = 1) -> None:
+        """Take what is wanted when a model or the wish is new: at once when asked or standing still, else now and then.
+
+        runs: how many have something to do; the share is of the time that this one gets
+        """
         wanted = (run, ghost, run.step, ghost.step if ghost is not None else 0, self.wanted)  # a ghost moves, in a race
         if not self.wanted or wanted == self._measured:
             return
@@ -43,7 +46,7 @@ class Measuring:
             if self._called_away():
                 self._measured = None
                 return
-        self._next = time.monotonic() + (time.monotonic() - began) * (1 / MEASURING_SHARE - 1)
+        self._next = time.monotonic() + (time.monotonic() - began) * (runs / MEASURING_SHARE - 1)
 
 
 def is_taken(run, name: str, options: dict) -> bool:

@@ -69,10 +69,11 @@ class Scribe:
         self.text = self._written = None
         self._next_text = 0.0
 
-    def keep_up(self, run, training: bool, racing: bool = False) -> None:
+    def keep_up(self, run, training: bool, racing: bool = False, runs: int = 1) -> None:
         """Write when the model or the request is new: at once when asked or standing still, else now and then.
 
         racing: at every 50th step instead of now and then, as its ghost does
+        runs: how many have something to do; the share is of the time that this one gets
         """
         request = self.request
         wanted = (run, run.step, request)
@@ -97,7 +98,7 @@ class Scribe:
         self.text = Text(run.step, prompt, text, done=True, choices=choices)
         self._written = wanted
         share = WRITING_SHARE if request.length <= LENGTH else LONG_WRITING_SHARE
-        self._next_text = time.monotonic() + (time.monotonic() - began) * (1 / share - 1)
+        self._next_text = time.monotonic() + (time.monotonic() - began) * (runs / share - 1)
         if due or _is_worth_keeping(run, run.step):
             _keep(run, self.text)
         self._tell()

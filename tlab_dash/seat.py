@@ -209,8 +209,9 @@ class Seat:
         if self.run is None or self._closed:
             return None
         # Writing goes first, so that a new run is seen to write before it has learned anything.
-        self._scribe.keep_up(self.run, self.training, racing=self.training and self.going is not None)
-        self._measuring.keep_up(self.run, self.ghost, self.training)
+        _, runs = self.queue
+        self._scribe.keep_up(self.run, self.training, racing=self.training and self.going is not None, runs=runs)
+        self._measuring.keep_up(self.run, self.ghost, self.training, runs=runs)
         if self._commands:
             return time.monotonic()  # they have cut the text short: it is begun anew after them, and before another step
         if self.training:

@@ -133,7 +133,8 @@ def ratio_sentence(measure: Measure, step: int, new: float, old: float, now: str
     """
     pair = f"{measure.write(new)} against {measure.write(old)}{measure.unit}"
     if not (np.isfinite(new) and np.isfinite(old) and new > 0 and old > 0):
-        return Sentence(f"Step {step:,}: the {measure.words} is {pair}{now}.", page=measure.page)
+        said = f"{measure.write(new)}{measure.unit}{now}, and {measure.write(old)}{measure.unit} in the ghost"
+        return Sentence(f"Step {step:,}: the {measure.words} is {said}.", page=measure.page)
     way = measure.more if new > old else measure.less
     ratio = max(new / old, old / new)
     times = f"over {MANY:,}× {way}" if ratio > MANY else f"{short(ratio)}× {way}"

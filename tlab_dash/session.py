@@ -63,9 +63,10 @@ class Session(param.Parameterized):
 
     def __init__(self, experiment: Experiment | None = None, *, fleet: Fleet | None = None, open_run=LiveRun,
                  limits: Limits | None = None):
-        experiment = experiment or default_experiment()
+        limits = limits or server_limits()
+        experiment = experiment or limits.opening(default_experiment())
         super().__init__(draft=experiment, experiment=experiment, selection=Selection())
-        self.limits = limits or server_limits()
+        self.limits = limits
         self.idle = Idle(self.limits.idle_minutes)
         self.rested = False  # whether the run was paused because nobody was there
         self.single_step: int | None = None  # the step that "Step" was pressed for last

@@ -99,9 +99,17 @@ class Limits:
         return {variable: "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
                 for variable, value in values.items()}
 
+    def opening(self, experiment: Experiment) -> Experiment:
+        """Return what a page opens with: the experiment, shortened to the steps that a run may make."""
+        training = experiment.training
+        if self.steps is None or training.steps <= self.steps:
+            return experiment
+        warmup = min(training.warmup_steps, self.steps)
+        return experiment.replace(training=training.replace(steps=self.steps, warmup_steps=warmup))
+
     def check_room_for(self, experiment: Experiment) -> None:
-        """Raise LimitError when an experiment breaks a limit: at start, for what everyone's page begins with."""
-        if found := self.problems(experiment):
+        """Raise LimitError when even the shortened experiment breaks a limit: at start, for what all pages begin with."""
+        if found := self.problems(self.opening(experiment)):
             raise LimitError(f"The limits leave no room for the run that the lab opens with: {found[0].allowed}.")
 
     def check(self, experiment: Experiment) -> None:

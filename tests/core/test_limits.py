@@ -57,6 +57,16 @@ def test_a_bad_value_is_named_with_what_would_do(variable, text, allowed):
     assert str(error.value).startswith(f"{variable} = {text!r} is not allowed: it must be {allowed}")
 
 
+def test_the_first_run_is_shortened_to_the_steps_that_a_run_may_make():
+    limits = Limits(steps=20)
+    limits.check_room_for(FIRST)
+    opened = limits.opening(FIRST)
+    assert (opened.training.steps, opened.training.warmup_steps) == (20, 20)
+    assert opened.replace(training=FIRST.training) == FIRST
+    assert limits.problems(opened) == []
+    assert Limits(steps=FIRST.training.steps).opening(FIRST) is FIRST
+
+
 def test_limits_that_the_first_run_would_break_are_refused():
     Limits(parameters=estimate(FIRST).parameters).check_room_for(FIRST)
     with pytest.raises(LimitError, match="leave no room for the run that the lab opens with: models have at most 1,000 p"):

@@ -114,13 +114,13 @@ def test_what_changed_most_is_told_first_whichever_it_is():
     measured(run, "heads", "qk_max", lambda values: values.fill(40))
     measured(ghost, "heads", "qk_max", lambda values: values.fill(10))
     loss, first, second = sentences(session_of(run, ghost))
-    assert first.text == "Step 145: the largest match score is 4× larger with Post-LN (40 against 10)."
+    assert first.text == "Step 145: the largest match score of all heads is 4× larger with Post-LN (40 against 10)."
     assert second.text.startswith("Step 145: the signal after the last layer is 2× larger with Post-LN (")
     assert (loss.page, first.page, second.page) == ("training", "qk", "signal")
 
 
 @pytest.mark.parametrize(("group", "variable", "new", "old", "said"), [
-    ("layers", "dead_share", 0.25, 0.0, "the share of dead units is 25 % against 0 % with Post-LN."),
+    ("layers", "dead_share", 0.25, 0.0, "the share of dead units is 25 % with Post-LN, and 0 % in the ghost."),
     ("layers", "dead_share", 0.30, 0.10, "the share of dead units is 3× larger with Post-LN (30 % against 10 %)."),
     ("parameters", "update_ratio", 0.001, 0.004,
      "the update beside the weights is 4× smaller with Post-LN (0.001 against 0.004)."),

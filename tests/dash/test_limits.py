@@ -113,7 +113,7 @@ def test_the_server_reads_its_environment_once_and_a_bad_value_is_an_error(monke
     assert server_limits().steps == 5000
     assert server_limits() is server_limits()
     server_limits.cache_clear()
-    monkeypatch.setenv("TLAB_MAX_STEPS", "5")
+    monkeypatch.setenv("TLAB_MAX_PARAMETERS", "5")
     with pytest.raises(LimitError, match="leave no room for the run that the lab opens with"):
         server_limits()
     monkeypatch.setenv("TLAB_MAX_STEPS", "five")
