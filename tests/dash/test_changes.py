@@ -199,7 +199,7 @@ def test_a_divergence_comes_first_in_its_own_words():
 def test_numbers_that_are_not_finite_are_shown_and_not_compared():
     run, ghost = made_up(POST, records=30), made_up(records=30)
     measured(run, "residual", "rms", lambda values: values[-1].fill(np.nan))
-    assert told(run, ghost)[1].startswith("Step 145: the signal after the last layer is nan against ")
+    assert told(run, ghost)[1].startswith("Step 145: the signal after the last layer is nan with Post-LN, and ")
 
 
 def test_a_live_knob_is_told_with_its_step():
