@@ -12,7 +12,6 @@ training, which a laptop's browser would not. It means nothing on a busy machine
 import argparse
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -151,7 +150,7 @@ def main():
             told("a turned knob, to the new run's first step", turn_knobs(page, given.knobs))
             browser.close()
         finally:
-            server.send_signal(signal.SIGINT)
+            server.terminate()
             server.wait(20)
 
 
