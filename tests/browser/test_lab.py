@@ -71,6 +71,7 @@ def test_space_trains_and_pauses_but_not_while_typing(tab):
     tab.page.get_by_role("button", name="Train", exact=True).wait_for()
 
 
+@pytest.mark.slow
 def test_a_layer_shows_its_heads_and_a_head_its_map(tab):
     for made in range(1, 6):
         tab.press("Step")
@@ -110,6 +111,7 @@ def test_a_character_of_the_probe_text_can_be_chosen(tab):
     tab.wait(lambda: tab.trail()[2] == 7, "the character in the breadcrumb")
 
 
+@pytest.mark.slow
 def test_a_wiring_knob_leaves_a_ghost_and_undo_brings_it_back(tab):
     tab.press("Train")
     tab.wait(lambda: tab.step >= 52, "step 52", seconds=120)
@@ -159,6 +161,7 @@ def test_temperature_rewrites_at_once_while_paused(tab):
     assert tab.step == 0
 
 
+@pytest.mark.slow
 def test_two_tabs_train_independently(open_tab):
     one, other = open_tab(), open_tab()
     one.press("Train")

@@ -321,6 +321,7 @@ def test_a_story_of_one_seed(registered):
     assert set(values["measured"][0]) == {"fast", "slow"}
 
 
+@pytest.mark.slow
 def test_a_check_ends_with_what_it_found(registered, tmp_path, monkeypatch):
     checked = call("lesson", "fake", "--check")
     assert "seed 2" in checked.stdout

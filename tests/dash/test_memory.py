@@ -151,6 +151,7 @@ async def left_of(parts, seconds=20):
         await asyncio.sleep(0.25)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_page_stays_when_it_is_left_or_its_tab_is_closed(fleet, runs_folder, quiet):
     async def go():
         served = Served(fleet)

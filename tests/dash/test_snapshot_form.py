@@ -71,6 +71,7 @@ def test_the_page_gets_a_file_with_title_and_notes(menu):
     assert len(index(Snapshot(file["data"], ()))["runs"]) == 1
 
 
+@pytest.mark.slow
 def test_the_ghost_goes_in_beside_the_run(menu):
     make(menu, title="Both", notes="", ghost=True)
     assert len(index(Snapshot(menu.sent[0]["file"]["data"], ()))["runs"]) == 2
@@ -92,6 +93,7 @@ def test_without_a_title_it_describes_the_run(menu):
     assert f"<h1>{menu.snapshot.proposal}</h1>" in menu.sent[0]["file"]["data"].decode()
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said(run, monkeypatch):
     monkeypatch.setattr(run, "samples", [Sample(step, "the ", "cat") for step in range(30)])
     menu = menu_of(session_of(run), monkeypatch)
@@ -99,6 +101,7 @@ def test_what_is_left_out_is_said(run, monkeypatch):
     assert menu.snapshot.made[1:] == ["Of the 30 texts that the run wrote, it shows 12."]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_made_is_said_and_may_be_tried_again(menu):
     make(menu, title="Mine", notes="x" * 200_001)
     assert menu.sent == []
