@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import panel as pn
@@ -61,6 +62,7 @@ class Lab(pn.viewable.Viewer):
         self._drawn_step = -1
         self._next_drawing = 0.0
         self._behind = False  # whether the pictures show less than what there is
+        self._due: list[str] = []  # the plots that are to be written to at the next refreshes, in this order
         self._plots: dict[str, LivePlot] = {}
         self._boxes = {name: waiting_box() for name in PLOTS}
         self._page_box, self._runs_box = waiting_box(), waiting_box()
@@ -133,8 +135,8 @@ class Lab(pn.viewable.Viewer):
         due = new_run or self.session.state != "training" or time.monotonic() >= self._next_drawing
         if self._behind and due:
             self._behind = False
-            self._next_drawing = time.monotonic() + DRAWING_SECONDS / (DRAWING_SHARE * cores())
-            self.show()
+            self._next_drawing = time.monotonic() + drawing_pace()
+            self.show(in_turn=self.session.state == "training" and not new_run)
         elif self._behind:
             with pn.io.hold():
                 self.run_bar.refresh()
@@ -143,9 +145,16 @@ class Lab(pn.viewable.Viewer):
                 self._show_lesson()
         if self._page is None and not self._drawing:
             self._draw_next()
+        if self._due and self._page is None:
+            with pn.io.hold():
+                for _ in range(math.ceil(len(PLOTS) * REFRESH_MS / 1000 / drawing_pace())):
+                    self._refresh_next()
 
-    def show(self) -> None:
-        """Show the session's present state everywhere."""
+    def show(self, in_turn: bool = False) -> None:
+        """Show the session's present state everywhere; `in_turn`, the bench's plots at the next refreshes.
+
+        A browser without a GPU takes 25 ms for a plot. All of them at once would hold up a click for the time of six.
+        """
         with pn.io.hold():
             self.run_bar.refresh()
             self.sharing.refresh()
@@ -159,7 +168,7 @@ class Lab(pn.viewable.Viewer):
             elif self.session.run is None:
                 self.map.update(self.session.experiment.architecture)
             else:
-                self._show_run()
+                self._show_run(in_turn)
 
     def _select(self) -> None:
         """Show what was selected: the map of its attention first, which the click was most likely for."""
@@ -221,7 +230,7 @@ class Lab(pn.viewable.Viewer):
         PLACES.leave(self)
         self._drawn = None
 
-    def _show_run(self) -> None:
+    def _show_run(self, in_turn: bool) -> None:
         session, run = self.session, self.session.run
         layer, head, position = session.selection.resolve(run)
         self.shell.tell(titles=titles(layer, head), captions=captions(self.shell.tab))
@@ -238,9 +247,15 @@ class Lab(pn.viewable.Viewer):
         self._show_map(new_run)
         self.breadcrumb.refresh()
         self.probe.refresh()
-        for name, plot in self._plots.items():
-            if not (name in TABS and name != self.shell.tab):
-                plot.refresh()
+        on_show = [name for name in self._plots if not (name in TABS and name != self.shell.tab)]
+        # Those that are still due come first, or a plot at the end would wait for ever on a machine that falls behind.
+        self._due = [*(name for name in self._due if name in on_show), *(name for name in on_show if name not in self._due)]
+        while self._due and not in_turn:
+            self._refresh_next()
+
+    def _refresh_next(self) -> None:
+        if self._due:
+            self._plots[self._due.pop(0)].refresh()
 
     def _draw_next(self) -> None:
         """Draw the next plot that is still missing, one at a time, so that text and buttons answer in between."""
@@ -295,6 +310,11 @@ class Lab(pn.viewable.Viewer):
         if self.session.run is not None and "layer" in event.new:
             self.session.selection.choose(self.session.run, layer=int(event.new["layer"]))
             self.shell.on_tab("layer_statistics")
+
+
+def drawing_pace() -> float:
+    """Return how many seconds lie between two drawings of all pictures while a run trains."""
+    return DRAWING_SECONDS / (DRAWING_SHARE * cores())
 
 
 def broken_part(site: str) -> str:

@@ -75,9 +75,32 @@ def test_the_page_follows_training(lab):
     assert len(lab._plots["loss"].columns) > 0
 
 
+def test_while_training_the_plots_are_written_to_one_at_a_time_and_all_when_it_pauses(lab, monkeypatch):
+    monkeypatch.setattr("tlab_dash.lab.cores", lambda: 2)
+    lab.session.train()
+    settle(lab, lambda: lab.session.run.step > 2)
+    written = []
+    for name, plot in lab._plots.items():
+        monkeypatch.setattr(plot, "refresh", lambda name=name: written.append(name))
+    lab._behind, lab._next_drawing, lab._drawn_step, lab._due = True, 0.0, -1, []
+    counts = []
+    for _ in PLOTS:
+        before = len(written)
+        lab.refresh()
+        counts.append(len(written) - before)
+    assert max(counts) == 1
+    assert written == [name for name in lab._plots if name != "layer_statistics"]  # in the tab that is not on show
+    lab._drawn_step, lab._due = -1, ["loss"]
+    written.clear()
+    lab.session.pause()
+    settle(lab, lambda: lab.session.state == "paused")
+    assert lab._due == []
+    assert set(written) == set(lab._plots) - {"layer_statistics"}
+
+
 def test_nothing_is_sent_when_nothing_is_new(lab, monkeypatch):
     settle(lab, lambda: True)
-    monkeypatch.setattr(lab, "show", lambda: pytest.fail("the page was refreshed for nothing"))
+    monkeypatch.setattr(lab, "show", lambda **how: pytest.fail("the page was refreshed for nothing"))
     lab.refresh()
 
 

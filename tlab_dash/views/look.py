@@ -47,6 +47,15 @@ def text(theme: Theme, **options) -> dict:
     } | options
 
 
+def on_card(theme: Theme) -> dict:
+    """Return the option that puts labels on the card's colour, so that no line strikes them through."""
+
+    def hook(plot, element):
+        plot.handles["glyph"].update(background_fill_color=theme.surface, background_fill_alpha=0.85)
+
+    return {"hooks": [hook]}
+
+
 def log_ticker() -> CustomJSTicker:
     """Return a ticker for a logarithmic axis that names round numbers and never crowds them."""
     return CustomJSTicker(major_code=_LOG_TICKS)

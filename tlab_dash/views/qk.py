@@ -56,7 +56,8 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
         hv.Segments(c["marks"], [SCORE, DENSITY, "end", "height"]).opts(
             color=theme.residual, line_width=1.5, line_dash="dotted", backend="bokeh"),
         *(hv.Labels(c[part], [SCORE, DENSITY], "name").opts(
-            **look.text(theme, text_align=align, text_baseline="top", text_color=theme.text), backend="bokeh")
+            **look.text(theme, text_align=align, text_baseline="top", text_color=theme.text), **look.on_card(theme),
+            backend="bokeh")
           for part, align in NAMES.items()),
     ]).opts(**look.frame(
         theme, xlabel=SCORE.label, ylabel="share per unit", xticks=5, yformatter=look.short_numbers()), backend="bokeh")
