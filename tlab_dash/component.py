@@ -41,10 +41,13 @@ class Component(pn.custom.JSComponent):
         if session is not None:
             session.touch()
         if isinstance(message, dict):
-            for name, value in message.items():
-                handler = getattr(self, f"on_{name}", None)
-                if handler is not None:
-                    handler(value)
+            # In one piece. Of changes that are sent one by one, Panel writes some at once and Bokeh others a moment later:
+            # a figure's columns could come before the figure, and the browser would not know what they belong to.
+            with pn.io.hold():
+                for name, value in message.items():
+                    handler = getattr(self, f"on_{name}", None)
+                    if handler is not None:
+                        handler(value)
 
 
 def waiting_box() -> pn.Column:

@@ -118,9 +118,10 @@ class Lab(pn.viewable.Viewer):
 
     def _start_clock(self) -> None:
         name, self._asked_early = self._asked_early, None
-        if name:
-            self.show_page(name)
-        self.refresh()
+        with pn.io.hold():
+            if name:
+                self.show_page(name)
+            self.refresh()
         pn.state.add_periodic_callback(self.refresh, period=REFRESH_MS)
 
     def refresh(self) -> None:
@@ -208,11 +209,12 @@ class Lab(pn.viewable.Viewer):
         self._turning = False
         if self._page is not None and self._page.on_show:
             return  # the runs, which were turned to while this was on its way
-        self._page = self._make_page(self._wanted)
-        self._page_box[:] = [self._page] if isinstance(self._page, Board) else waiting_box().objects
-        if self._page is not None:
-            self._page.open()
-        self.show()
+        with pn.io.hold():
+            self._page = self._make_page(self._wanted)
+            self._page_box[:] = [self._page] if isinstance(self._page, Board) else waiting_box().objects
+            if self._page is not None:
+                self._page.open()
+            self.show()
 
     def _make_page(self, name: str) -> Board | RunsPage | None:
         if name != RUNS["name"]:
