@@ -174,9 +174,10 @@ class Lab(pn.viewable.Viewer):
     def _select(self) -> None:
         """Show what was selected: the map of its attention first, which the click was most likely for."""
         if self._page is None and self.session.run is not None and "attention" in self._plots:
-            with pn.io.hold():
-                self._plots["attention"].refresh()
-        self.show()
+            self._plots["attention"].refresh()
+            soon(self.show)
+        else:
+            self.show()
 
     def dress(self, theme: str) -> None:
         """Draw everything in the colours of a theme."""
