@@ -71,6 +71,7 @@ def test_recording():
     (["dashboard", "--size", "9,9"], "6 numbers"),
     (["growth", "nothing"], "choose from layers"),
     (["recording", "--steps", "10"], "10 steps are too few"),
+    (["snapshots", "6,8,64"], "4 whole numbers with commas"),
     (["training", "1,16,2,32,4,16", "--executor", "gpu"], "a side ended early"),
 ])
 def test_wrong_arguments_are_answered(arguments, said):

@@ -6,12 +6,13 @@ from math import comb
 
 import param
 
+from tlab_core.lessons import LESSONS
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.figures import knob_words
 from tlab_dash.knob_names import differences
 from tlab_dash.pages import PAGES
 from tlab_dash.seed_trial import COUNT, SeedTrial
-from tlab_dash.sentences import Sentence, past_horizon, sentences
+from tlab_dash.sentences import Sentence, is_broken_on_purpose, past_horizon, sentences
 from tlab_dash.session import TOO_HIGH, Session
 from tlab_dash.text_names import whole_names
 
@@ -22,7 +23,7 @@ SEEDS = {"label": f"Try {COUNT} seeds ›", "action": "seeds"}
 class Changes(Component):
     """The panel that says what a turned knob did, with Undo."""
 
-    sentences = param.List(default=[], doc="text and kind of each sentence, and a link: its label, and its page or action.")
+    sentences = param.List(default=[], doc="text and kind of each sentence, and a link: its label, and where it leads.")
     actions = param.List(default=[], doc="name and label of each button.")
 
     _esm = STATIC / "changes.js"
@@ -71,6 +72,8 @@ def told(session: Session) -> list[dict]:
 def _link(sentence: Sentence, more: bool) -> dict:
     if sentence.seeds and more:
         return {"link": SEEDS}
+    if sentence.lesson:
+        return {"link": {"label": f"Lesson: {LESSONS.get(sentence.lesson).title} ›", "lesson": sentence.lesson}}
     if sentence.page:
         return {"link": {"label": f"See {PAGES.get(sentence.page).title} ›", "page": sentence.page}}
     return {}
@@ -97,21 +100,14 @@ def actions(session: Session) -> list[dict]:
     if ghost is not None:
         offered.append(_button("undo", "Undo"))
     if whole and not is_broken_on_purpose(run, ghost):
-        title = f"Start again with {TOO_HIGH} times the learning rate, beside this run."
-        offered.append(_button("break", "Break it", title))
+        title = (f"Starts again with {TOO_HIGH} times the learning rate: steps so large that the model stops learning, or "
+                 "its numbers overflow. This run stays as the ghost, and Undo brings it back.")
+        offered.append(_button("break", f"Break it: {TOO_HIGH}× learning rate", title))
     return offered
 
 
 def _button(name: str, label: str, title: str = "") -> dict:
     return {"name": name, "label": label, "title": title}
-
-
-def is_broken_on_purpose(run, ghost) -> bool:
-    """Return whether one of the two is the other with a far too high learning rate."""
-    if ghost is None:
-        return False
-    rates = sorted(one.experiment.training.learning_rate for one in (run, ghost))
-    return rates[1] == TOO_HIGH * rates[0]
 
 
 def names(session: Session) -> tuple[str, str]:

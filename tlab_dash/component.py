@@ -8,6 +8,7 @@ import panel as pn
 import param
 
 from tlab_dash.closed_tabs import forget_closed_tabs
+from tlab_dash.notebooks import gathered
 
 STATIC = Path(__file__).parent / "static"
 STYLE = (STATIC / "lab.css").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ class Component(pn.custom.JSComponent):
         if isinstance(message, dict):
             # In one piece. Of changes that are sent one by one, Panel writes some at once and Bokeh others a moment later:
             # a figure's columns could come before the figure, and the browser would not know what they belong to.
-            with pn.io.hold():
+            with gathered(self), pn.io.hold():
                 for name, value in message.items():
                     handler = getattr(self, f"on_{name}", None)
                     if handler is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import panel as pn
 import param
 
+from tlab_core.absent import Absent
 from tlab_core.corpora import CORPORA, corpus_title
 from tlab_core.corpora.own import is_own
 from tlab_core.cost import Estimate, available_memory, estimate
@@ -20,6 +21,7 @@ from tlab_dash.component import STATIC, Component
 from tlab_dash.knob_names import knob_value, with_knobs
 from tlab_dash.own_text import OwnText
 from tlab_dash.session import Session
+from tlab_dash.step_time import StepTime
 from tlab_dash.text_names import text_name
 
 # What stands on the page by name: open groups, then folded ones; every knob that is named nowhere joins the last.
@@ -47,7 +49,6 @@ REST = "More"
 NOT_KNOBS = ("architecture", "training", "architecture.vocab_size", "prompt", "probe_text")
 NONE_MEANS = {"training.grad_clip": "off"}
 ROUND_NUMBERS = (1, 1.5, 2, 3, 5, 7)  # the stops within each power of ten
-RECENT = 20  # steps whose time tells how long the next one takes
 MOST_STOPS = 64  # more and a slider of 220 pixels skips some
 PATIENCE = 3.0  # seconds that a step may take before the page warns of it
 FALLBACK_BOUNDS = {"training.min_learning_rate": (1e-6, 1e-1)}
@@ -73,12 +74,17 @@ class Knobs(Component):
         self._own = OwnText(session, self.refresh, problem_in_words)
         super().__init__(groups=groups, own_text=self._own, sizing_mode="stretch_both", **params)
         self._session = session
+        self._step_time = StepTime()
+        self._choices = [knob["name"] for group in groups for knob in group["knobs"] if knob["kind"] == "choice"]
+        self._offered = self._what_is_offered()
         self._weighed: tuple[Experiment, dict] | None = None  # a draft, and what a slider that is still held would change
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the session's draft, problems and run are now."""
         session = self._session
+        if (offered := self._what_is_offered()) != self._offered:  # a component was registered meanwhile
+            self._offered, self.groups = offered, knob_groups(session.draft)
         names = [knob["name"] for group in self.groups for knob in group["knobs"]]
         self._own.refresh()
         self.param.update(
@@ -89,11 +95,17 @@ class Knobs(Component):
             **self._cost(),
         )
 
+    def _what_is_offered(self) -> list[list[str]]:
+        return [describe(self._session.draft, name)["options"] for name in self._choices]
+
     def _cost(self) -> dict[str, str]:
         draft, run = self._session.draft, self._session.run
         if self._weighed is not None and self._weighed[0] is draft:
             draft = with_knobs(draft, self._weighed[1])
-        cost = estimate(draft, measured(run))
+        if draft.architecture.missing() or draft.training.missing():
+            return {"summary": "", "warning": ""}  # nobody knows what something costs that is not here
+        self._step_time.note(run)
+        cost = estimate(draft, self._step_time.known(draft))
         # A run that is there fits, and is counted among what is taken.
         built = run is not None and draft is run.experiment
         return {"summary": summary(cost, draft, run), "warning": "" if built else warning(cost, available_memory())}
@@ -145,14 +157,6 @@ def offers(knob: dict, value) -> bool:
     if knob["kind"] == "slider":
         return any(value == stop["value"] for stop in knob["stops"])
     return isinstance(value, bool if knob["kind"] == "switch" else int)
-
-
-def measured(run) -> tuple[Experiment, float] | None:
-    """Return a run's experiment and what its last steps took, in seconds; None before there are enough of them."""
-    if run is None:
-        return None
-    seconds = run.recorder.group("train")["seconds"].values[-RECENT:]
-    return (run.experiment, float(np.median(np.diff(seconds)))) if len(seconds) >= RECENT else None
 
 
 def summary(cost: Estimate, draft: Experiment, run) -> str:
@@ -248,7 +252,9 @@ def describe(experiment: Experiment, knob: str) -> dict:
         given = [] if experiment.corpus in names or is_own(experiment.corpus) else [experiment.corpus]
         return about | {"kind": "choice", "options": [*given, *names]}
     if isinstance(p, ChoiceKnob):
-        return about | {"kind": "choice", "options": p.names()}
+        value = knob_value(experiment, knob)  # of a run that was made with something that is not here
+        given = [value] if isinstance(value, Absent) and value not in p.options else []
+        return about | {"kind": "choice", "options": [*given, *p.names()]}
     if isinstance(p, BooleanKnob):
         return about | {"kind": "switch"}
     if p.name == "seed":

@@ -12,20 +12,26 @@ RECENT = 20  # steps that a loss is averaged over
 def nats(loss: float) -> str:
     """Return a loss as one reads it.
 
-    >>> nats(0.694), nats(1.57e14)
-    ('0.69', '1.6e+14')
+    >>> nats(0.694), nats(1.57e14), nats(1900.0), nats(float("inf"))
+    ('0.69', '1.6e14', '1.9e3', 'inf')
     """
-    return f"{loss:.2f}" if not abs(loss) >= 1000 else f"{loss:.1e}"
+    if not abs(loss) >= 1000 or not np.isfinite(loss):
+        return f"{loss:.2f}"
+    digits, power = f"{loss:.1e}".split("e")
+    return f"{digits}e{int(power)}"
 
 
 def short(x: float) -> str:
-    """Return a number to two figures; with an exponent from a million on, and where five zeros would follow the point.
+    """Return a number to two figures; with an exponent from 10¹² on, and where five zeros would follow the point.
 
-    >>> short(0.0182), short(3825), short(9.04), short(8.2e-8), short(2.25e24)
-    ('0.018', '3,825', '9', '8.2e-8', '2.3e24')
+    >>> short(0.0182), short(3825), short(9.04), short(8.2e-8), short(2.43e6), short(2.25e24)
+    ('0.018', '3,825', '9', '8.2e-8', '2.4 million', '2.3e24')
     """
     if not np.isfinite(x):
         return str(x)
+    for word, size in (("billion", 1e9), ("million", 1e6)):
+        if 0.995 * size <= abs(x) < 0.995 * 1000 * size:
+            return f"{short(x / size)} {word}"
     if 0 < abs(x) < 1e-5 or abs(x) >= 1e6:
         digits, power = f"{x:.1e}".split("e")
         return f"{digits}e{int(power)}"

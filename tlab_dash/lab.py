@@ -7,57 +7,64 @@ import time
 
 import panel as pn
 
-from tlab_core.experiment import Experiment
+from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.parallel import cores
 from tlab_dash import views
-from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, map_values, unavailable
+from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, broken_part, map_values, unavailable
 from tlab_dash.changes import Changes
 from tlab_dash.closed_tabs import forget_closed_tabs, keep_out_of_the_log
 from tlab_dash.component import waiting_box
 from tlab_dash.controls import Knobs
+from tlab_dash.first_paint import show_at_once
 from tlab_dash.fleet import Fleet
 from tlab_dash.lessons.card import LessonCard
-from tlab_dash.limits import PLACES, full_page
+from tlab_dash.limits import PLACES
 from tlab_dash.live import LivePlot
+from tlab_dash.notebooks import Shown, gathered, kernel, later, reached, running_loop
 from tlab_dash.pages import PAGES, Board
 from tlab_dash.run_bar import RunBar
 from tlab_dash.runs_page import RunsPage
 from tlab_dash.session import Session
-from tlab_dash.sharing import Sharing, address_of_page, experiment_of, is_served
+from tlab_dash.sharing import Sharing, address_of_page, experiment_of, is_served, token_of_page
 from tlab_dash.shell import TABS, Shell
 from tlab_dash.soon import soon
-from tlab_dash.theme import DARK, LIGHT, THEMES
+from tlab_dash.spare_memory import give_back_soon
+from tlab_dash.theme import LIGHT, THEMES
 from tlab_dash.time_travel import TimeTravel
 from tlab_dash.trail import Breadcrumb, Probe
+from tlab_dash.waiting import WaitingRoom
 from tlab_dash.writing import Writing
 
 TITLE = "Transformer Intuition Lab"
 REFRESH_MS = 200
+FIRST_RUN = 20  # seconds that a notebook's cell waits for the first run at most
 # While a run trains, pictures are drawn so often that it takes this share of the machine: every 1.5 s on 2 cores, 0.4 s on
 # 8. Six plots take a Chromium without a GPU 0.15 s of processor time, and five times a second took a third of 2 cores.
 DRAWING_SHARE, DRAWING_SECONDS = 0.05, 0.15
 RUNS = {"name": "runs", "title": "Runs", "tall": 0}  # this page lies over the knobs too, as they turn none of its runs
 PLOTS = ("loss", "heads", "attention", "signal", "qk", "layer_statistics")  # in the order in which they are drawn
-# Before the page's own script runs, so that a dark room stays dark.
-FIRST_PAINT = f"""
-html, body {{ margin: 0; background: {LIGHT.background}; }}
-@media (prefers-color-scheme: dark) {{ html, body {{ background: {DARK.background}; }} }}
-"""
 
 
-class Lab(pn.viewable.Viewer):
-    """The dashboard of one tab: `Lab().servable()` in an app.
+class Lab(Shown):
+    """The dashboard: `Lab().servable()` in an app for each tab, `Lab()` in a notebook for a cell.
 
     experiment  what to begin with where the page's address says nothing; the default is the first page's run
     fleet       the workers that train; the default is the one that all tabs of the server share
+
+    In a notebook it trains beside the cells, until `close()`, or until it is in no output and nobody holds it any more.
+    Raises TypeError for what is no Experiment.
     """
 
     def __init__(self, experiment: Experiment | None = None, *, fleet: Fleet | None = None):
+        if not isinstance(experiment, Experiment | None):
+            raise TypeError(f"experiment = {experiment!r} is not allowed: it must be an Experiment. Of a run, "
+                            "Lab(run.experiment) begins another with the same settings; views.live(run) shows this one.")
         super().__init__()
         asked, trouble = experiment_of(address_of_page())
         self.session = Session(asked or experiment, fleet=fleet)
         self.session.trouble = trouble
         self._theme = LIGHT
+        self._loop = None  # a notebook's, which the clock goes by there
         self._drawn = None  # what the plots show, and of which step
         self._drawn_step = -1
         self._next_drawing = 0.0
@@ -70,9 +77,10 @@ class Lab(pn.viewable.Viewer):
         self._page: Board | RunsPage | None = None  # the one on show; None is the bench
         self._wanted = ""  # the page that was asked for last
         self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
+        self._token = ""  # of the place that was kept for this page
         self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
-        self.sharing = Sharing(self.session, self.session.experiment)
+        self.sharing = Sharing(self.session, experiment or self.session.limits.opening(default_experiment()))
         self.run_bar = RunBar(self.session, share=self.sharing)
         self.time = TimeTravel(self.session)
         self.writing = Writing(self.session)
@@ -87,7 +95,8 @@ class Lab(pn.viewable.Viewer):
             lesson_card=self.lesson_card,
             map=self.map, writing=self.writing, changes=self.changes, breadcrumb=self.breadcrumb, probe=self.probe,
             page=self._page_box, runs=self._runs_box, time=self.time,
-            pages=[*({"name": name, "title": page.title, "tall": page.tall} for name, page in PAGES.items()), RUNS],
+            pages=[*({"name": name, "title": page.title, "tall": page.tall} for name, page in PAGES.items()
+                     if page.when()), RUNS],
             **self._boxes,
         )
         self.session.param.watch(lambda event: self.knobs.refresh(), ["draft", "problems"])
@@ -96,33 +105,78 @@ class Lab(pn.viewable.Viewer):
         selected.watch(lambda *events: self._select(), [name for name in self.session.selection.param if name != "name"])
 
     def __panel__(self):
+        if self.session.closed:
+            raise RuntimeError("this lab was closed: make another, Lab(), or Lab(lab.session.experiment) with its settings")
+        if kernel() is not None and not is_served():
+            self._embed()
         return self.shell
+
+    def _embed(self) -> None:
+        """Be a part of a notebook: draw what there is to draw before it is shown, and from then on follow the run."""
+        self.shell.embedded = True
+        started = self._loop is not None
+        self._loop = running_loop() or self._loop
+        deadline = time.monotonic() + FIRST_RUN
+        while time.monotonic() < deadline and not (self.session.message or (self.session.text and self.session.text.done)):
+            time.sleep(0.02)
+            self.refresh()
+        self._catch_up()
+        if not started:
+            later(self._tick, self._loop, REFRESH_MS / 1000)
+
+    def _tick(self) -> None:
+        """What a server's clock does, in a notebook: while no browser hears of it, nothing is written."""
+        try:
+            if self.shell._models and reached(self.shell):
+                with gathered(self.shell):
+                    self.refresh()
+        finally:
+            later(self._tick, self._loop, REFRESH_MS / 1000)
+
+    def _catch_up(self) -> None:
+        with gathered(self.shell):
+            self._hear()
+            if self._behind:
+                self._behind = False
+                self.show()
+            self._draw_next()
+
+    def _hear(self) -> None:
+        if self.session.poll():
+            self._behind, self._news = True, self._news + 1
 
     def servable(self, title: str = TITLE, **keywords):
         """Serve the lab as the page of this session, and free its run when the tab is closed.
 
-        Where the server has no place left, a page that says so is served instead.
+        Where the server has no place left, a page that says so and waits for one is served instead.
         """
         keep_out_of_the_log()
-        if not PLACES.take(self, self.session.limits.sessions):
+        places, self._token = self.session.limits.sessions, token_of_page()
+        if not PLACES.send(self, places, self._token):
             self.close()
-            return full_page().servable(title=title)
-        pn.config.raw_css = [*pn.config.raw_css, FIRST_PAINT]
-        pn.state.on_session_destroyed(lambda context: self.close())
+            return WaitingRoom(places).servable(title=title)
+        show_at_once(pn.state.curdoc)
+        pn.state.on_session_destroyed(lambda context: self._leave())
         self.sharing.served = is_served()
         # Not before the browser has the page: what changes between sending the document and hearing that it has arrived
         # is dropped, so a model that is built in just that moment would never be seen.
         self._asked_early = ""
         pn.state.onload(self._start_clock)
-        return super().servable(title=title, **keywords)
+        # Without Panel's model of the address, which answers each Back with an entry of its own, without the settings.
+        return super().servable(title=title, location=False, **keywords)
 
     def _start_clock(self) -> None:
+        if not PLACES.take(self, self.session.limits.sessions, self._token):
+            self.close()
+            self.shell.turn_away()
+            return
         name, self._asked_early = self._asked_early, None
         with pn.io.hold():
             if name:
                 self.show_page(name)
             self.refresh()
-        pn.state.add_periodic_callback(self.refresh, period=REFRESH_MS)
+        # The document's own: with those of Panel, counting what is busy costs a tenth of a refresh.
+        pn.state.curdoc.add_periodic_callback(self.refresh, REFRESH_MS)
 
     def refresh(self) -> None:
         """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them.
@@ -130,24 +184,24 @@ class Lab(pn.viewable.Viewer):
         While a page is on show, the bench's pictures wait.
         """
         forget_closed_tabs()
-        self._behind |= self.session.poll()
+        self._hear()
         # A new run is drawn at once: beside its step and text, pictures of the one before would be taken for its own.
         new_run = self._page is None and self._drawn is not None and self._drawn[0] is not self.session.run
         due = new_run or self.session.state != "training" or time.monotonic() >= self._next_drawing
-        if self._behind and due:
-            self._behind = False
-            self._next_drawing = time.monotonic() + drawing_pace()
-            self.show(in_turn=self.session.state == "training" and not new_run)
-        elif self._behind:
-            with pn.io.hold():
+        with pn.io.hold():  # one message, which costs the browser one frame
+            self._mark()
+            if self._behind and due:
+                self._behind = False
+                self._next_drawing = time.monotonic() + drawing_pace()
+                self.show(in_turn=self.session.state == "training" and not new_run)
+            elif self._behind:
                 self.run_bar.refresh()
                 self.sharing.refresh()
                 self.writing.refresh()
                 self._show_lesson()
-        if self._page is None and not self._drawing:
-            self._draw_next()
-        if self._due and self._page is None:
-            with pn.io.hold():
+            if self._page is None and not self._drawing:
+                self._draw_next()
+            if self._due and self._page is None:
                 for _ in range(math.ceil(len(PLOTS) * REFRESH_MS / 1000 / drawing_pace())):
                     self._refresh_next()
 
@@ -170,6 +224,11 @@ class Lab(pn.viewable.Viewer):
                 self.map.update(self.session.experiment.architecture)
             else:
                 self._show_run(in_turn)
+
+    def _mark(self) -> None:
+        """Mark what is drawn while it is of the run before, as a new one is being built; make room for a bad address."""
+        session = self.session
+        self.shell.tell(building=session.building and session.run is not None, trouble=bool(session.trouble))
 
     def _select(self) -> None:
         """Show what was selected: the map of its attention first, which the click was most likely for."""
@@ -230,8 +289,13 @@ class Lab(pn.viewable.Viewer):
         if self._page is not None:
             self._page.close()
         self.session.close()
+        self._loop = None
         PLACES.leave(self)
         self._drawn = None
+
+    def _leave(self) -> None:
+        self.close()
+        give_back_soon()
 
     def _show_run(self, in_turn: bool) -> None:
         session, run = self.session, self.session.run
@@ -311,26 +375,13 @@ class Lab(pn.viewable.Viewer):
 
     def _press_layer(self, event) -> None:
         if self.session.run is not None and "layer" in event.new:
-            self.session.selection.choose(self.session.run, layer=int(event.new["layer"]))
+            self.session.selection.choose(self.session.run, layer=event.new["layer"])
             self.shell.on_tab("layer_statistics")
 
 
 def drawing_pace() -> float:
     """Return how many seconds lie between two drawings of all pictures while a run trains."""
     return DRAWING_SECONDS / (DRAWING_SHARE * cores())
-
-
-def broken_part(site: str) -> str:
-    """Return the part of the map in which a trace site lies.
-
-    >>> broken_part("blocks.3.scores"), broken_part("blocks.0.preactivation.gradient"), broken_part("residual.2")
-    ('blocks.3.attention', 'blocks.0.mlp', 'residual.2')
-    """
-    parts = site.removesuffix(".gradient").split(".")
-    if parts[0] != "blocks":
-        return ".".join(parts[:2])
-    inside = parts[2] in ("norm2", "post_norm2", "preactivation", "activation", "mlp")
-    return f"blocks.{parts[1]}.{'mlp' if inside else 'attention'}"
 
 
 def titles(layer: int, head: int) -> dict[str, str]:

@@ -14,8 +14,9 @@ import numpy as np
 import panel as pn
 from bokeh.document import Document
 from bokeh.events import Tap
-from bokeh.models import Plot
+from bokeh.models import HoverTool, Plot
 
+from tlab_dash.notebooks import gathered
 from tlab_dash.recolouring import recolour
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views.look import hide_empty_legend_items
@@ -39,7 +40,7 @@ class LivePlot:
         self.view = view
         self.session = session
         self.theme = theme
-        self.pane = pn.pane.Bokeh(sizing_mode="stretch_both", margin=0)
+        self.pane = pn.pane.Bokeh(sizing_mode="stretch_both", margin=0, autodispatch=False)
         self._listeners: list[Callable[[Picked], None]] = []
         self._build(self._read())
 
@@ -48,18 +49,20 @@ class LivePlot:
         """The Bokeh figure on show."""
         return self.pane.object
 
-    def refresh(self) -> None:
-        """Show the session's present state."""
+    def refresh(self, all_of_it: bool = False) -> None:
+        """Show the session's present state; `all_of_it`, also what has not changed, as a browser may have missed it."""
         columns = self._read()
-        if all(_same(columns[part], self.columns[part]) for part in self.view.fixed):
-            self._write(columns)
-        else:
-            self._build(columns)
+        with gathered(self.pane):
+            if all(_same(columns[part], self.columns[part]) for part in self.view.fixed):
+                self._write(columns, all_of_it)
+            else:
+                self._build(columns)
 
     def dress(self, theme: Theme) -> None:
         """Show the figure in the colours of a theme."""
         if theme is not self.theme:
-            recolour(self.figure, self.theme, theme)
+            with gathered(self.pane):
+                recolour(self.figure, self.theme, theme)
             self.theme = theme
 
     def on_tap(self, listener: Callable[[Picked], None]) -> None:
@@ -71,9 +74,10 @@ class LivePlot:
         picked = self.view.pick(self.columns, x, y) if self.view.pick else None
         if picked is None:
             return
-        self.session.selection.choose(self.session.run, **picked)
-        for listener in self._listeners:
-            listener(picked)
+        with gathered(self.pane):
+            self.session.selection.choose(self.session.run, **picked)
+            for listener in self._listeners:
+                listener(picked)
 
     def _read(self) -> Columns:
         return self.view.columns(self.session.run, self.session.selection, self.session.ghost)
@@ -87,12 +91,13 @@ class LivePlot:
             figure.on_event(Tap, lambda event: self.tap(event.x, event.y))
         self.pane.object = figure
 
-    def _write(self, columns: Columns) -> None:
+    def _write(self, columns: Columns, all_of_it: bool = False) -> None:
         come_or_gone = False
         for part, source in self.sources.items():
             table, before = columns[part], self.columns[part]
-            if not _same(table, before):
-                source.data = {**source.data, **source_columns(table)}
+            news = source_columns(table) if all_of_it else _news(table, before)
+            if news:
+                source.data.update(news)  # the browser gets these columns, and keeps the others
                 come_or_gone |= _is_empty(table) != _is_empty(before)
         self.columns = columns
         self._aim(self.figure, columns)
@@ -114,6 +119,7 @@ def drawn(view: View, columns: Columns, theme: Theme) -> tuple[Plot, dict[str, d
         plot = plotted(view.element(columns, theme))
     subplots = [plot] if plot.subplots is None else list(plot.subplots.values())
     parts = view.drawn(columns)
+    _lighten(plot.state)
     return plot.state, {part: subplot.handles for part, subplot in zip(parts, subplots, strict=True)}
 
 
@@ -124,6 +130,17 @@ def plotted(element: hv.Overlay) -> hv.plotting.Plot:
     # callback of a page is running that is the server's own document, for good. So each plot gets one of its own.
     renderer = hv.Store.renderers["bokeh"].instance(webgl=False, mode="server")
     return renderer.get_plot(element, doc=Document())
+
+
+def _lighten(figure: Plot) -> None:
+    """Take from a figure what no page uses and each of them pays for, a quarter of its models.
+
+    Without a toolbar, a drag would move what is drawn and nothing could put it back; on a phone the page would not scroll
+    under a finger on it. Nothing is ever selected or muted.
+    """
+    figure.toolbar.tools = [tool for tool in figure.toolbar.tools if isinstance(tool, HoverTool)]
+    for renderer in figure.renderers:
+        renderer.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None)
 
 
 def source_columns(table: Table) -> dict[str, object]:
@@ -158,7 +175,15 @@ def _is_empty(table: Table) -> bool:
 
 
 def _same(one: Table, other: Table) -> bool:
-    return all(
-        column is other[name] or np.array_equal(column, other[name], equal_nan=column.dtype.kind == "f")
-        for name, column in one.items()
-    )
+    return all(_equal(column, other[name]) for name, column in one.items())
+
+
+def _news(table: Table, before: Table) -> dict[str, object]:
+    """Return those columns of a part's source that are not as they were."""
+    then = source_columns(before)
+    return {name: column for name, column in source_columns(table).items() if not _equal(column, then[name])}
+
+
+def _equal(one: np.ndarray | list, other: np.ndarray | list) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    return one is other or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")

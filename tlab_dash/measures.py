@@ -51,7 +51,7 @@ class Measure:
         return max(pair[0] / pair[1], pair[1] / pair[0])
 
 
-def _recorded(run, group: str, variable: str, step: int) -> np.ndarray:
+def recorded(run, group: str, variable: str, step: int) -> np.ndarray:
     """Return what was recorded at exactly this step; a single NaN where nothing was."""
     data = run.recorder.group(group).variables
     at = np.flatnonzero(data["step"].values == step)
@@ -59,20 +59,20 @@ def _recorded(run, group: str, variable: str, step: int) -> np.ndarray:
 
 
 def _stream(variable: str, depth: int) -> Callable[[object, int], float]:
-    return lambda run, step: float(_recorded(run, "residual", variable, step)[depth])
+    return lambda run, step: float(recorded(run, "residual", variable, step)[depth])
 
 
 def _highest(variable: str) -> Callable[[object, int], float]:
-    return lambda run, step: float(_recorded(run, "heads", variable, step).max())
+    return lambda run, step: float(recorded(run, "heads", variable, step).max())
 
 
 def _dead(run, step: int) -> float:
-    return float(_recorded(run, "layers", "dead_share", step).mean())
+    return float(recorded(run, "layers", "dead_share", step).mean())
 
 
 def _update(run, step: int) -> float:
     """Return the median over matrices of the last update beside the weights, as the page about training shows it."""
-    ratios = _recorded(run, "parameters", "update_ratio", step)
+    ratios = recorded(run, "parameters", "update_ratio", step)
     matrices = [not is_vector(str(name)) for name in run.recorder.coordinates["parameter"]]
     return float(np.median(ratios[matrices] if ratios.size > 1 else ratios))
 
@@ -87,13 +87,18 @@ def _speed(run, step: int) -> float:
     return float((tokens[-1] - tokens[0]) / (seconds[-1] - seconds[0]))
 
 
+LARGEST_SCORE = Measure("largest match score of all heads", "qk", _highest("qk_max"))
+DEAD_UNITS = Measure("share of dead units", "signal", _dead, write=percent, floor=0.02)  # below 2 % it is a unit or two
+UPDATE = Measure("update beside the weights", "training", _update)
+PREVIOUS = Measure(
+    "best score at reading the previous character", "attention", _highest("previous_token"), "higher", "lower")
 MEASURES = (
     Measure("gradient reaching layer 0", "gradients", _stream("gradient_rms", 0)),
     Measure("signal after the last layer", "signal", _stream("rms", -1)),
-    Measure("largest match score of all heads", "qk", _highest("qk_max")),
-    Measure("share of dead units", "signal", _dead, write=percent, floor=0.02),  # below 2 % it is a unit or two
-    Measure("update beside the weights", "training", _update),
-    Measure("best score at reading the previous character", "attention", _highest("previous_token"), "higher", "lower"),
+    LARGEST_SCORE,
+    DEAD_UNITS,
+    UPDATE,
+    PREVIOUS,
     Measure("speed", "training", _speed, "higher", "lower", lambda rate: f"{round(rate, -2):,.0f}", unit=" characters/s",
             caution="Other work on the machine counts too."),
 )

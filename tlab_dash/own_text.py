@@ -13,7 +13,9 @@ from tlab_core.corpora import Corpus, CorpusError
 from tlab_core.corpora.own import OWN_TEXTS, is_own, read, too_large, why_not_learn
 from tlab_core.experiment import PROBE_LENGTH, SHORTEST_PROBE, Experiment
 from tlab_core.settings import Problem
+from tlab_dash import surprise
 from tlab_dash.component import STATIC, STYLE, Component
+from tlab_dash.readable import readable
 from tlab_dash.session import Session
 from tlab_dash.text_names import text_name
 
@@ -126,7 +128,7 @@ class OwnText(Component):
 def told(session: Session, text: Corpus, explain: Explain) -> dict[str, str]:
     """Return what the dialog says of a text: `characters`, `different` ones, `first` line, the `title` it has without a
     better one, why not to `learn` it or to `probe` with it (empty: it can be), and what is `cut` off for the probe."""
-    lines = text.text.strip().split("\n")
+    lines = readable(text.text.strip()).split("\n")
     probe = probe_part(session.draft, text)
     objection = why_not_probe(session, probe)
     cut = probe != text.text and not objection
@@ -162,7 +164,7 @@ def why_not_probe(session: Session, probe: str) -> str:
     unknown = run.tokenizer.unknown(probe)
     if not unknown:
         return ""
-    named = ", ".join(f"“{character}”" for character in unknown[:MOST_NAMED]).replace("\n", "↵")
+    named = ", ".join(surprise.named(character) for character in unknown[:MOST_NAMED])
     more = " and more" if len(unknown) > MOST_NAMED else ""
     occur = "occur" if len(unknown) > 1 else "occurs"
     where = text_name(session.draft.corpus)

@@ -9,6 +9,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 
+from tlab_core.own_statistics import STATISTICS
 from tlab_dash.live import LivePlot
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
@@ -73,7 +74,8 @@ class Pair:
 
 def recorded_views() -> dict[str, View]:
     """Return the views that need nothing but what is recorded, which a saved run has too, by name."""
-    return {name: view for name, view in VIEWS.items() if view.needs is None}
+    own = bool(STATISTICS.names())  # without any there is nothing to see of them
+    return {name: view for name, view in VIEWS.items() if view.needs is None and (own or name != "own_statistic")}
 
 
 def paired(view: View, runs: tuple, selection: Selection, theme: Theme) -> list[hv.Overlay]:

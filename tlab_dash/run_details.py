@@ -207,7 +207,8 @@ def told(run: SavedRun) -> dict[str, Any]:
                 for knob, value in flat(run.experiment.to_dict()).items() if knob not in UNTOLD]  # fmt: skip
     environment = run.commit["environment"]
     return {
-        "name": run.name, "message": " ".join(run.remarks), "stopped": sums.divergence or "",
+        "name": run.name, "message": " ".join([*run.remarks, *map(sentence, run.missing)]),
+        "stopped": sums.divergence or "",
         "created": run.meta["created"], "written": run.commit["written"],
         "facts": [list(fact) for fact in facts.items() if fact[1]],
         "samples": [{"step": sample.step, "prompt": one_line(sample.prompt), "text": one_line(sample.text)}
@@ -217,6 +218,11 @@ def told(run: SavedRun) -> dict[str, Any]:
         "changed": [[f"After step {mark.step:,}", change_words(mark)] for mark in run.marks],
         "machine": [[WORDS[key], str(environment[key])[:CUT]] for key in WORDS if environment.get(key)],
     }  # fmt: skip
+
+
+def sentence(words: str) -> str:
+    """Return words as a sentence."""
+    return words[:1].upper() + words[1:]
 
 
 def change_words(mark: Mark) -> str:

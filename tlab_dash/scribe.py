@@ -12,6 +12,7 @@ from tlab_core.run import Sample
 LENGTH = 120  # characters of a text, and of what is kept of a longer one
 WRITING_SHARE = 0.03  # of the time, at most, while training,
 LONG_WRITING_SHARE = 0.08  # and for a longer text, as the page that asks for one draws no plots beside it
+LONGEST_PAUSE = 5.0  # seconds; on a slow machine a text that stands still would look like one that has been learned
 RACE_WRITES = 50  # steps between two texts of either run in a race, so that there are texts of equal steps
 KEPT_STEPS = (0, 100)  # the first texts from these steps on are kept as the run's samples,
 KEPT_APART, KEPT_GROWTH = 5, 1.1  # and then one each so many steps, and each so many times as many, to look back at
@@ -51,7 +52,8 @@ class Text:
 
 
 class Scribe:
-    """Lets the run on show write whenever its model or the request is new, for a small share of the time.
+    """Lets the run on show write whenever its model or the request is new, for a small share of the time, or every few
+    seconds where that is more often.
 
     tell()         is called when there is more to read
     called_away()  says, after each character, whether something else goes first; the text is then begun anew later
@@ -98,7 +100,8 @@ class Scribe:
         self.text = Text(run.step, prompt, text, done=True, choices=choices)
         self._written = wanted
         share = WRITING_SHARE if request.length <= LENGTH else LONG_WRITING_SHARE
-        self._next_text = time.monotonic() + (time.monotonic() - began) * (runs / share - 1)
+        pause = min((time.monotonic() - began) * (runs / share - 1), LONGEST_PAUSE * runs)
+        self._next_text = time.monotonic() + pause
         if due or _is_worth_keeping(run, run.step):
             _keep(run, self.text)
         self._tell()

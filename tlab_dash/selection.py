@@ -16,7 +16,8 @@ WEIGHT_MEASURES = ("weight_rms", "distance", "update_ratio", "gradient_rms")  # 
 HEAD_MEASURES = ("previous_token", "first_token", "induction", "largest_weight", "entropy")  # of what a head reads
 QK_MEASURES = ("qk_max", "qk_mean", "qk_std", "query_norm", "key_norm")  # of how its queries and keys match
 # How something is shown. Turning to another leaves it open which layer and head that is.
-MANNERS = frozenset({"measure", "weight_measure", "head_measure", "qk_measure", "scale", "order"})
+MANNERS = frozenset({
+    "measure", "weight_measure", "head_measure", "qk_measure", "own_statistic", "own_view", "scale", "order"})
 
 
 class Selection(param.Parameterized):
@@ -40,10 +41,13 @@ class Selection(param.Parameterized):
     measure = param.Selector(default="rms", objects=list(MEASURES), doc="What is shown of the signal at each place.")
     weight_measure = param.Selector(default="weight_rms", objects=list(WEIGHT_MEASURES), doc=(
         "What is shown of each parameter: its RMS, how far it is from its start, the last update over it, its gradient."))
-    head_measure = param.Selector(default="previous_token", objects=list(HEAD_MEASURES), doc=(
-        "What is shown of each head's reading: its share on some character, or how spread out it is."))
+    head_measure = param.String(default="previous_token", doc=(
+        "What is shown of each head's reading: its share on some character, or how spread out it is; one of HEAD_MEASURES, "
+        "or a statistic of one's own that heads have. Where a run has no such statistic, the first of them."))
     qk_measure = param.Selector(default="qk_max", objects=list(QK_MEASURES), doc=(
         "What is shown of each head's match scores before softmax, or of its query and key vectors."))
+    own_statistic = param.String(default="", doc="Statistic of one's own that is shown. Empty is the run's first.")
+    own_view = param.String(default="", doc="Picture of one's own that is shown. Empty is the first.")
     scale = param.Selector(default="even", objects=["even", "log"], doc="Whether the loss's axis is even or logarithmic.")
     order = param.Selector(default="spread", objects=["spread", "character"], doc=(
         "What units are sorted by: how much each varies over a text, or its activation at the chosen character."))
@@ -66,6 +70,10 @@ class Selection(param.Parameterized):
             if name in names:
                 return name
         return f"blocks.{layer}.attention.qkv.weight"
+
+    def head_measure_of(self, run) -> str:
+        """Return the chosen measure of heads, or where the run doesn't have it the usual one."""
+        return self.head_measure if self.head_measure in run.recorder.group("heads").variables else HEAD_MEASURES[0]
 
     def unit_of(self, run) -> int | None:
         """Return the chosen unit; None is the one that varies most, which is also shown where the run has no such unit."""

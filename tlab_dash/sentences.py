@@ -10,7 +10,9 @@ from tlab_dash.controls import value_label
 from tlab_dash.figures import equal_step, knob_words, nats, recent_loss, short, untrained_loss
 from tlab_dash.knob_names import differences
 from tlab_dash.measures import Measure, most_changed
+from tlab_dash.reasons import Pointer, Reason, Turn, lesson_of, reason_of
 from tlab_dash.seat import GHOST_STEPS
+from tlab_dash.session import TOO_HIGH
 
 CLOSE_LOSS = 0.05  # nats; one seed each can't tell less apart
 MOST = 3
@@ -21,13 +23,25 @@ MANY = 1000  # times; how much more than that says nothing more
 class Sentence:
     """What to say, and how: "plain", "aside" (grey) or "warning". `page` is where it can be seen.
 
-    seeds  whether it compares one seed with one, so that more of them would tell more
+    seeds   whether it compares one seed with one, so that more of them would tell more
+    lesson  the lesson that asks about it, by name
+    close   whether it says that what it compares can't be told apart
     """
 
     text: str
     kind: str = "plain"
     page: str = ""
     seeds: bool = False
+    lesson: str = ""
+    close: bool = False
+
+
+def is_broken_on_purpose(run, ghost) -> bool:
+    """Return whether one of the two is the other with a far too high learning rate."""
+    if ghost is None:
+        return False
+    rates = sorted(one.experiment.training.learning_rate for one in (run, ghost))
+    return rates[1] == TOO_HIGH * rates[0]
 
 
 def past_horizon(session) -> bool:
@@ -36,7 +50,7 @@ def past_horizon(session) -> bool:
 
 
 def sentences(session) -> list[Sentence]:
-    """Return at most three sentences, the most pressing first."""
+    """Return at most three sentences, the most pressing first; where they end in why, that has the last place."""
     run, ghost, shown = session.run, session.ghost, session.selection.step
     if session.trouble:
         return [Sentence(session.trouble, "warning"), Sentence("So this is the run that the lab opens with.", "aside")]
@@ -53,8 +67,18 @@ def sentences(session) -> list[Sentence]:
         mark = marks[-1]
         said.append(Sentence(f"Step {mark.step:,}: {knob_words(session, mark.knob, mark.before)} became "
                              f"{value_label(mark.knob, mark.after)}.", "aside"))
-    said += alone(run, shown) if ghost is None else compared(session)
-    return said[:MOST]
+    if ghost is None:
+        return [*said, *alone(run, shown)][:MOST]
+    turn = turned_knob(session)
+    found, pointer = (reason_of(turn), lesson_of(turn)) if turn is not None else (None, None)
+    shows = reason_sentence(session, turn, *found) if found is not None else None
+    everything = [*said, *compared(session, shows)]
+    if said and said[0].kind == "warning" and shows is not None:
+        everything = [said[0], shows]  # where a run broke, its loss says the least
+    body = everything[:MOST - 1]
+    differ = any(sentence.page and not sentence.close for sentence in everything) or run.divergence != ghost.divergence
+    last = why(found[0].because if found is not None and shows in body else "", pointer, differ)
+    return everything[:MOST] if last is None else [*body, last]
 
 
 def alone(run, shown: int | None = None) -> list[Sentence]:
@@ -65,33 +89,53 @@ def alone(run, shown: int | None = None) -> list[Sentence]:
     if step == 0:
         return [Sentence(f"Step 0: loss {nats(untrained)}. Nothing has been learned yet; "
                          f"letter pairs alone give {run.baselines['bigram']:.2f}.")]
-    said = [Sentence(f"Step {step:,}: loss {nats(recent_loss(run, step))}, untrained {nats(untrained)}. "
+    said = [Sentence(f"Step {step:,}: loss {nats(recent_loss(run, step))}, {nats(untrained)} before training. "
                      f"Letter pairs alone give {run.baselines['bigram']:.2f}.", page="training")]
     if run.divergence is not None or run.step >= GHOST_STEPS:
         said.append(Sentence("Turn a knob: this run stays as a grey ghost to compare with.", "aside"))
     return said
 
 
-def compared(session) -> list[Sentence]:
-    """Return what differs between the run and its ghost at the last step that both have reached, or at the one shown.
-
-    The loss comes first, and then what differs most of `measures.MEASURES`.
-    """
+def knobs_apart(session, step: int | None) -> tuple[dict, set[str]]:
+    """Return the knobs that differ between run and ghost, with both values, and the names of all that may be behind a
+    difference: a setting that was changed on the way is one, even where both runs ended up with the same value."""
     run, ghost = session.run, session.ghost
     turned = differences(ghost.experiment, run.experiment)
+    on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
+    return turned, turned.keys() | on_the_way
+
+
+def turned_knob(session) -> Turn | None:
+    """Return the one knob that sets run and ghost apart, None where there are several or nothing can be compared.
+
+    While a lesson is on, why is the lesson's to say.
+    """
+    run, ghost = session.run, session.ghost
     step = equal_step(run, ghost, session.selection.step)
-    # A setting that was changed on the way differs too, even where both runs ended up with the same value.
-    turned_on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
-    count = len(turned.keys() | turned_on_the_way)
+    turned, behind = knobs_apart(session, step)
+    if step is None or session.lesson is not None or not len(turned) == len(behind) == 1:
+        return None
+    knob, (before, after) = next(iter(turned.items()))
+    return Turn(knob, before, after, run, ghost, step)
+
+
+def compared(session, shows: Sentence | None = None) -> list[Sentence]:
+    """Return what differs between the run and its ghost at the last step that both have reached, or at the one shown.
+
+    The loss comes first, then what `shows` an effect that is understood, and then what differs most of
+    `measures.MEASURES`.
+    """
+    run, ghost = session.run, session.ghost
+    step = equal_step(run, ghost, session.selection.step)
+    turned, behind = knobs_apart(session, step)
     said = []
-    if count > 1:
-        said.append(Sentence(f"{count} knobs differ: their effects cannot be told apart.", "aside"))
-    elif count == 0:
+    if len(behind) > 1:
+        said.append(Sentence(f"{len(behind)} knobs differ: their effects cannot be told apart.", "aside"))
+    elif is_broken_on_purpose(run, ghost):
+        said.append(purpose_sentence(run, ghost, step))
+    elif not behind:
         said.append(Sentence("Nothing differs: the same settings and the same dice.", "aside"))
-    now = " now"
-    if len(turned) == count == 1:
-        knob, (_, after) = next(iter(turned.items()))
-        now = f" with {knob_words(session, knob, after)}"
+    now = with_knob(session, *next(iter(turned.items()))) if len(turned) == len(behind) == 1 else " now"
     if step is None:
         return said
     if "corpus" in turned:
@@ -99,11 +143,53 @@ def compared(session) -> list[Sentence]:
     elif step > 0:
         said.append(loss_sentence(step, recent_loss(run, step), recent_loss(ghost, step), now))
     changed, close = most_changed(run, ghost, step)
-    said += [ratio_sentence(measure, step, new, old, now) for measure, new, old in changed]
+    others = [ratio_sentence(measure, step, new, old, now) for measure, new, old in changed]
+    said += [*([shows] if shows is not None else []), *(sentence for sentence in others if sentence != shows)]
     if close:
-        others = "other measures" if changed or step > 0 else "measures"
-        said.append(Sentence(f"Step {step:,}: {close} {others} differ by less than 1.5×. Too close to call.", "aside"))
+        measures = "other measures" if changed or step > 0 else "measures"
+        said.append(Sentence(f"Step {step:,}: {close} {measures} differ by less than 1.5×. Too close to call.", "aside",
+                             close=True))
     return said
+
+
+def with_knob(session, knob: str, pair: tuple) -> str:
+    """Return what stands behind "larger" and "lower": the knob's value in the run."""
+    return f" with {knob_words(session, knob, pair[1])}"
+
+
+def reason_sentence(session, turn: Turn, reason: Reason, new: float, old: float) -> Sentence:
+    """Return the numbers that show a known effect of a knob."""
+    return ratio_sentence(reason.measure, turn.step, new, old, with_knob(session, turn.knob, (turn.before, turn.after)))
+
+
+def why(because: str, pointer: Pointer | None, differ: bool) -> Sentence | None:
+    """Return the sentence that says why, and leads to the lesson that asks; None where there is neither.
+
+    differ  whether there is anything to ask of
+    """
+    if not because and pointer is None:
+        return None
+    if pointer is None:
+        return Sentence(f"Because {because}")
+    asks = "Why?" if pointer.answers and differ else "To do with this knob:"
+    return Sentence(f"Because {because}" if because else asks, lesson=pointer.lesson)
+
+
+def purpose_sentence(run, ghost, step: int | None) -> Sentence:
+    """Return what was done to the run that was broken on purpose, and how it fares at `step`.
+
+    A run that holds, or seems to at first, must not look like a success of the higher rate.
+    """
+    broken, whole = sorted((run, ghost), key=lambda one: one.experiment.training.learning_rate, reverse=True)
+    who = "This run" if broken is run else "The ghost"
+    said = f"{who} was broken on purpose: {TOO_HIGH} times the learning rate."
+    if broken.divergence is not None:
+        return Sentence(said, "aside")
+    if not step:
+        return Sentence(f"{said} Watch its loss stay high, or jump.", "aside")
+    worse = recent_loss(broken, step) - recent_loss(whole, step)
+    fares = "So far its loss is higher." if worse >= CLOSE_LOSS else "No harm shows yet; give it more steps."
+    return Sentence(f"{said} {fares}", "aside")
 
 
 def loss_sentence(step: int, new: float, old: float, now: str) -> Sentence:
@@ -114,14 +200,14 @@ def loss_sentence(step: int, new: float, old: float, now: str) -> Sentence:
     >>> loss_sentence(300, 0.694, 1.2, " with Post-LN").text
     'Step 300: loss is 0.51 lower with Post-LN (0.69 against 1.20).'
     """
-    pair = f"{nats(new)} against {nats(old)}"
+    pair, close = f"{nats(new)} against {nats(old)}", abs(new - old) < CLOSE_LOSS
     if not (np.isfinite(new) and np.isfinite(old)):
         said, seeds = f"loss {pair}. There is nothing to compare.", False
-    elif abs(new - old) < CLOSE_LOSS:
+    elif close:
         said, seeds = f"loss {pair}, one seed each. Too close to call.", True
     else:
         said, seeds = f"loss is {nats(abs(new - old))} {'lower' if new < old else 'higher'}{now} ({pair}).", True
-    return Sentence(f"Step {step:,}: {said}", page="training", seeds=seeds)
+    return Sentence(f"Step {step:,}: {said}", page="training", seeds=seeds, close=close)
 
 
 def ratio_sentence(measure: Measure, step: int, new: float, old: float, now: str) -> Sentence:

@@ -17,8 +17,9 @@ from tlab_core.knobs import KnobError
 from tlab_core.lessons import LESSONS
 from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
-from tlab_core.runs import RunStore
-from tlab_core.settings import Problem
+from tlab_core.runs import RunError, RunStore
+from tlab_core.settings import Missing, Problem
+from tlab_dash import surprise
 from tlab_dash.fleet import Fleet, shared_fleet
 from tlab_dash.idle import Idle
 from tlab_dash.knob_names import differences, locate, with_knobs
@@ -270,13 +271,21 @@ class Session(param.Parameterized):
             self._seat.save(name, store)
 
     def start(self, experiment: Experiment) -> None:
-        """Begin a run of other settings altogether, such as those of a saved run."""
-        if not self._is_beyond(experiment):
+        """Begin a run of other settings altogether, such as those of a saved run.
+
+        Where a component that they name is not here, the knobs show them, and why; the run stays.
+        """
+        if found := [problem for problem in experiment.problems() if isinstance(problem, Missing)]:
+            self.draft, self.problems = experiment, found
+        elif not self._is_beyond(experiment):
             self._open(experiment.replace())
 
     def resume(self, store: RunStore, name: str) -> None:
         """Train a run out of a folder on from where it was saved. Raises RunError when it can't be read."""
-        experiment = store.open(name).experiment
+        saved = store.open(name)
+        if saved.missing:
+            raise RunError(f"The run can't go on: {' '.join(saved.missing)} Until then it can be looked at.")
+        experiment = saved.experiment
         if self._is_beyond(experiment):
             return
         self._set(experiment)
@@ -319,7 +328,7 @@ class Session(param.Parameterized):
             return "Type at least one character to write on from."
         unknown = self.run.tokenizer.unknown(prompt) if self.run is not None else []
         if unknown:
-            named = ", ".join(f"“{character}”" for character in unknown[:5])
+            named = ", ".join(surprise.named(character) for character in unknown[:5])
             return f"{named} never occurs in {text_name(self.experiment.corpus)}, so the model can't read it."
         return ""
 
@@ -378,6 +387,11 @@ class Session(param.Parameterized):
             self.state = "training"
         else:
             self.state = "ready" if run is None or run.step == 0 else "paused"
+
+    @property
+    def closed(self) -> bool:
+        """Whether its runs were let go of."""
+        return not self._let_go.alive
 
     def close(self) -> None:
         """Free the runs."""

@@ -18,12 +18,12 @@ from tlab_dash.component import STATIC, Component
 from tlab_dash.errands import Errands
 from tlab_dash.figures import knob_words
 from tlab_dash.knob_names import differences
-from tlab_dash.limits import server_limits
+from tlab_dash.limits import TOKEN, server_limits
 from tlab_dash.session import Session
 from tlab_dash.snapshot_form import SnapshotForm
 
 MOST_WORDS = 3  # knobs that a proposed name tells of
-LONGEST_TROUBLE = 300  # characters of what is said of a bad address
+LONGEST_TROUBLE = 900  # characters of what is said of a bad address
 TOO_LONG = "The model could not be packed: "
 
 
@@ -134,7 +134,13 @@ def address_of_page() -> str:
     """Return the query of the address that the page was opened with; empty in a notebook."""
     given = [(name, value) for name, values in pn.state.session_args.items() for value in values]
     # A page of another site that shows this one adds a few words for Bokeh.
-    return urlencode([(name, value.decode("utf-8", "replace")) for name, value in given if not name.startswith("bokeh-")])
+    return urlencode([(name, value.decode("utf-8", "replace")) for name, value in given
+                      if not (name.startswith("bokeh-") or name == TOKEN)])  # fmt: skip
+
+
+def token_of_page() -> str:
+    """Return the token that the page's address brings along, of a place that is kept for it; empty where it brings none."""
+    return next((value.decode("utf-8", "replace") for value in pn.state.session_args.get(TOKEN, [])), "")
 
 
 def experiment_of(query: str) -> tuple[Experiment | None, str]:
@@ -150,7 +156,8 @@ def experiment_of(query: str) -> tuple[Experiment | None, str]:
     try:
         asked = share.from_query(query)
         if found := server_limits().problems(asked):
-            raise share.ShareError(f"The link asks for more than this lab gives: {found[0].allowed}.")
+            raise share.ShareError.of([
+                share.ShareError(f"The link asks for more than this lab gives: {problem.allowed}.") for problem in found])
         return asked, ""
     except share.ShareError as error:
         said = str(error)

@@ -10,6 +10,7 @@ from tlab_dash.architecture_map import STATISTICS
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.lessons.card import LESSON_STYLE
 from tlab_dash.theme import THEMES, css_variables
+from tlab_dash.views.roles import KEY
 
 TABS = ("signal", "layer_statistics")  # they share a card
 COLOURS = css_variables() + "html, body { margin: 0; background: var(--tlab-background); }"
@@ -27,7 +28,12 @@ class Shell(Component):
     pages = param.List(default=[], doc="name, title and height of its cards on a phone, of each page.")
     lesson = param.String(default="", doc="The lesson that is on, by name.")
     bright = param.List(default=[], doc="The views that the lesson is about; the others are dimmed.")
+    building = param.Boolean(default=False, doc="Whether what is drawn is of the run before, as a new one is being built.")
+    trouble = param.Boolean(default=False, doc="Whether What changed has to tell what is wrong with the page's address.")
+    keys = param.Dict(default={"heads": {"title": "What the names say", "rows": KEY}}, constant=True, doc=(
+        "What the names on a card mean: a title, and rows of a name and its meaning."))
     colours = param.String(default=COLOURS, doc="The theme's custom properties as css.")
+    embedded = param.Boolean(default=False, doc="Whether it is a part of a page that is not its own, such as a notebook.")
 
     run_bar = pn.custom.Child()
     knobs = pn.custom.Child()
@@ -90,6 +96,10 @@ class Shell(Component):
     def turn_to(self, name: str) -> None:
         """Turn to a page, as if its tab had been pressed."""
         self._send_msg({"page": name})
+
+    def turn_away(self) -> None:
+        """Have the page come once more: others have taken the last places while this one was on its way."""
+        self._send_msg({"again": True})
 
     def on_narrow(self, narrow: bool) -> None:
         """Draw the map for a phone, or for a screen."""

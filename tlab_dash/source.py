@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import functools
 import inspect
+import linecache
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,11 +114,41 @@ def listing(component) -> Listing:
     """Return the code of a class or function, as Python has it on file."""
     name, module = component.__name__, component.__module__
     try:
-        lines, first = inspect.getsourcelines(component)
+        lines, first = source_lines(component)
     except (OSError, TypeError):
-        missing = f"{name} was defined in a notebook or at a prompt: there is no file to read it from."
+        missing = f"{name} was defined in a notebook or at a prompt, and its source was not kept: there is nothing to read."
         return Listing(name, module, 0, (), missing)
     return Listing(name, module, max(first, 1), tuple(coloured("".join(lines))))
+
+
+def source_lines(component) -> tuple[list[str], int]:
+    """Return the lines of a class or function and the number of the first; OSError where there is no source.
+
+    Python looks for a class in its module's file, which a notebook doesn't have. Its methods remember the cell they come
+    from, and the cell's text is kept for tracebacks.
+    """
+    try:
+        return inspect.getsourcelines(component)
+    except (OSError, TypeError):
+        if not inspect.isclass(component):
+            raise
+    for method in _methods(component).values():
+        code = inspect.unwrap(method).__code__
+        text = "".join(linecache.getlines(code.co_filename))
+        for node in ast.walk(_parsed(text)):
+            if isinstance(node, ast.ClassDef) and node.name == component.__name__ and (
+                node.lineno <= code.co_firstlineno <= node.end_lineno
+            ):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                return text.splitlines(keepends=True)[first - 1 : node.end_lineno], first
+    raise OSError(f"no source of {component.__name__}")
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError:  # a cell with a magic command in it
+        return ast.Module([], [])
 
 
 def coloured(source: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tlab_core.generation import Choice
+from tlab_dash.readable import isolated, readable
 
 # A character that was likelier than all others together is expected; one that came against odds of 19 to 1 surprises.
 SHADES = (0.5, 0.2, 0.05)
@@ -38,8 +39,14 @@ def words(choice: Choice[str]) -> str:
 
 
 def named(character: str) -> str:
-    """Return a character in quotes, or its name where there is nothing to see between them."""
-    return NAMED.get(character, f"“{character}”")
+    """Return a character in quotes, or its name where there is nothing to see between them.
+
+    >>> named("e"), named("\\u202e")
+    ('“e”', 'U+202E')
+    """
+    if character not in NAMED and readable(character) != character:
+        return f"U+{ord(character):04X}"
+    return NAMED.get(character) or f"“{isolated(character)}”"
 
 
 def percent(probability: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tlab_core.corpora import corpus_title
+from tlab_dash.readable import isolated
 
 LONGEST = 24  # characters
 
@@ -14,7 +15,7 @@ def text_name(corpus: str) -> str:
     ('stories', 'Letters to my grandmoth…')
     """
     title = corpus_title(corpus)
-    return title if len(title) <= LONGEST else f"{title[: LONGEST - 1].rstrip()}…"
+    return isolated(title if len(title) <= LONGEST else f"{title[: LONGEST - 1].rstrip()}…")
 
 
 def whole_names(words: str, corpora: list[str]) -> str:

@@ -6,6 +6,7 @@ import param
 
 from tlab_dash import surprise
 from tlab_dash.component import STATIC, STYLE
+from tlab_dash.readable import readable
 from tlab_dash.sampling import Sampling, script
 from tlab_dash.scribe import LENGTH, Text
 from tlab_dash.session import Session
@@ -81,7 +82,8 @@ class TextPage(Sampling):
     def _story(self, text, past: bool) -> dict:
         if text is None:
             return {}
-        found = {"when": f"step {text.step:,}", "prompt": text.prompt, "text": text.text, "past": past}
+        found = {"when": f"step {text.step:,}", "prompt": readable(text.prompt), "text": readable(text.text),
+                 "past": past}
         if not past:
             found |= {"shades": surprise.shades(text.choices), "tips": [surprise.words(one) for one in text.choices]}
         return found

@@ -10,11 +10,14 @@ import param
 from tlab_core.schema import SITES
 from tlab_dash import views
 from tlab_dash.component import STATIC, Component
+from tlab_dash.own_picture import chosen_view, own_views
 from tlab_dash.selection import sizes
 from tlab_dash.session import Session
 from tlab_dash.theme import LIGHT, Theme
+from tlab_dash.views.head_scores import head_measure_words
+from tlab_dash.views.own_statistic import chosen_statistic, own_statistics
 from tlab_dash.views.tokens import visible
-from tlab_dash.views.wording import HEAD_MEASURE_WORDS, QK_MEASURE_WORDS
+from tlab_dash.views.wording import QK_MEASURE_WORDS
 
 FOLLOWING = "Following the liveliest head"
 UNITS_NAMED = 2048  # a select with more options is of no use to anyone
@@ -61,8 +64,14 @@ PARTS = {
     "weight_measure": Part(
         "Measure", lambda run: list(views.WEIGHT_MEASURE_WORDS.items()), lambda run, s: s.weight_measure),
     "head_measure": Part(
-        "Measure", lambda run: list(HEAD_MEASURE_WORDS.items()), lambda run, s: s.head_measure),
+        "Measure", lambda run: list(head_measure_words(run).items()), lambda run, s: s.head_measure_of(run)),
     "qk_measure": Part("Measure", lambda run: list(QK_MEASURE_WORDS.items()), lambda run, s: s.qk_measure),
+    "own_statistic": Part(
+        "Statistic", lambda run: [(name, name.replace("_", " ")) for name in own_statistics(run)] or [("", "none")],
+        lambda run, s: chosen_statistic(run, s)),
+    "own_view": Part(
+        "Picture", lambda run: [(name, view.title) for name, view in own_views().items()] or [("", "none")],
+        lambda run, s: view.name if (view := chosen_view(s)) is not None else ""),
     "scale": Part("Loss axis", lambda run: [("even", "even"), ("log", "logarithmic")], lambda run, s: s.scale),
     "unit": Part("Unit", _units, lambda run, s: "" if s.unit_of(run) is None else s.unit),
     "order": Part(

@@ -6,6 +6,7 @@ import param
 
 from tlab_core.run import Sample
 from tlab_dash import surprise
+from tlab_dash.readable import readable
 from tlab_dash.sampling import Sampling, script
 from tlab_dash.scribe import KEPT_STEPS, LENGTH, Text
 from tlab_dash.session import Session
@@ -91,4 +92,4 @@ def one_line(text: str) -> str:
     >>> one_line("a\\nb")
     'a⏎b'
     """
-    return text.replace("\n", "⏎")
+    return readable(text).replace("\n", "⏎")

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlab_core.registry import Registry
 
-ACTIVATIONS = Registry("activation")
+ACTIVATIONS = Registry("activation", traits={"gated": False})
 
 
 class Activation:

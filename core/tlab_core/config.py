@@ -64,7 +64,7 @@ class Architecture(Settings):
         """Return `ff_dim`, with None worked out so that gated and plain activations cost about the same."""
         if self.ff_dim is not None:
             return self.ff_dim
-        if not ACTIVATIONS.get(self.activation_type).gated:
+        if not ACTIVATIONS.look(self.activation_type).gated:
             return 4 * self.hidden_dim
         return -(-8 * self.hidden_dim // 24) * 8  # 8/3 · hidden_dim, rounded up to a multiple of 8
 
@@ -74,12 +74,13 @@ class Architecture(Settings):
         return self.hidden_dim // self.num_heads
 
     def _heads_fit(self, heads: int, width: int) -> bool:
-        even = not POSITIONS.get(self.pos_encoding_type).needs_even_head_dim or (width // heads) % 2 == 0
+        even = not POSITIONS.look(self.pos_encoding_type).needs_even_head_dim or (width // heads) % 2 == 0
         return width % heads == 0 and even
 
     def problems(self) -> list[Problem]:
+        missing = super().problems()
         if self._heads_fit(self.num_heads, self.hidden_dim):
-            return []
+            return missing
         fitting = [heads for heads in range(1, min(256, self.hidden_dim) + 1) if self._heads_fit(heads, self.hidden_dim)]
         if fitting:
             fix = {"num_heads": min(fitting, key=lambda heads: abs(heads - self.num_heads))}
@@ -87,15 +88,15 @@ class Architecture(Settings):
             fix = {"hidden_dim": -(-self.hidden_dim // (2 * self.num_heads)) * 2 * self.num_heads}
         if self.hidden_dim % self.num_heads:
             allowed = f"heads share the width equally, so it must divide hidden_dim = {self.hidden_dim}"
-            return [Problem("num_heads", self.num_heads, allowed, fix)]
+            return [*missing, Problem("num_heads", self.num_heads, allowed, fix)]
         allowed = (f"{self.pos_encoding_type} turns pairs of numbers, so each head needs an even width, and "
                    f"{self.hidden_dim} / {self.num_heads} = {self.head_dim} is odd")
-        return [Problem("num_heads", self.num_heads, allowed, fix)]
+        return [*missing, Problem("num_heads", self.num_heads, allowed, fix)]
 
 
 def usual_rates() -> str:
     """Return what learning rate one starts from with each optimizer, in words."""
-    return ", ".join(f"{name} about {kind.usual_learning_rate:g}" for name, kind in OPTIMIZERS.items())
+    return ", ".join(f"{name} about {kind.usual_learning_rate:g}" for name, kind in OPTIMIZERS.so_far().items())
 
 
 class Training(Settings):
@@ -166,7 +167,7 @@ class Training(Settings):
     @property
     def unheeded(self) -> list[str]:
         """Return the knobs that the chosen optimizer doesn't heed, of those that others do."""
-        heeded = OPTIMIZERS.get(self.optimizer).uses
+        heeded = OPTIMIZERS.look(self.optimizer).uses
         others = dict.fromkeys(knob for _, kind in OPTIMIZERS.items() for knob in kind.uses)
         return [knob for knob in others if knob not in heeded]
 
@@ -183,7 +184,7 @@ class Training(Settings):
         return max(1, TOKENS_A_LOOK // (self.batch_size * self.seq_len * self.gradient_accumulation_steps))
 
     def problems(self) -> list[Problem]:
-        found = []
+        found = super().problems()
         if self.resolved_min_learning_rate > self.learning_rate:
             allowed = f"the schedule only goes down, so it must be at most learning_rate = {self.learning_rate:g}"
             found.append(Problem("min_learning_rate", self.min_learning_rate, allowed, {"min_learning_rate": None}))

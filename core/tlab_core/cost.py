@@ -43,7 +43,7 @@ def forward_flops(architecture: Architecture, batch: int, length: int) -> int:
     220
     """
     a = architecture
-    matrices = 3 if ACTIVATIONS.get(a.activation_type).gated else 2
+    matrices = 3 if ACTIVATIONS.look(a.activation_type).gated else 2
     D, F = a.hidden_dim, a.resolved_ff_dim
     weights = a.num_layers * (4 * D**2 + matrices * D * F) + D * a.vocab_size
     pairs = length * (length + 1) // 2  # of a query and a key that it may see
@@ -189,8 +189,8 @@ def _pass_numbers(a: Architecture, sequences: int, length: int, *, dropout: bool
     `whole`: under a trace, which must see every array in one piece.
     """
     L, D, F, H, N = a.num_layers, a.hidden_dim, a.resolved_ff_dim, a.num_heads, sequences * length
-    norm, layout = NORMS.get(a.norm_type), RESIDUALS.get(a.residual_type)
-    gated = ACTIVATIONS.get(a.activation_type).gated
+    norm, layout = NORMS.look(a.norm_type), RESIDUALS.look(a.residual_type)
+    gated = ACTIVATIONS.look(a.activation_type).gated
     norms, kept = 2 * L * len(layout.norms) + layout.final_norm, 2 if norm.measured else 1  # arrays that each norm keeps
     short = length <= attention.KEPT
     queries = length if whole else min(length, attention.QUERIES if short else attention.LONG_QUERIES)
@@ -264,7 +264,7 @@ def _step_seconds(experiment: Experiment, parameters: int) -> float:
     a, t = experiment.architecture, experiment.training
     speed, exponential = machine_speed()
     T, tokens, groups = t.seq_len, t.batch_size * t.seq_len, t.gradient_accumulation_steps
-    paths = 2 if ACTIVATIONS.get(a.activation_type).gated else 1
+    paths = 2 if ACTIVATIONS.look(a.activation_type).gated else 1
     scores = a.num_heads * T / 2 * (TWICE if T > attention.KEPT else 1)
     numbers = PER_CHANNEL * a.hidden_dim + PER_UNIT * paths * a.resolved_ff_dim + PER_SCORE * scores
     work = groups * (PRODUCTS * step_flops(a, t.batch_size, T) / speed + exponential * tokens * a.num_layers * numbers)

@@ -70,8 +70,8 @@ class Experiment(Settings):
         With the corpus given, also what doesn't go with its text: characters that it lacks, a context that it is too
         short for. Without it no text is read.
         """
-        found = [Problem(f"{part}.{problem.knob}", problem.value, problem.allowed,
-                         {f"{part}.{knob}": value for knob, value in problem.fix.items()})
+        found = [type(problem)(f"{part}.{problem.knob}", problem.value, problem.allowed,
+                               {f"{part}.{knob}": value for knob, value in problem.fix.items()})
                  for part in PARTS for problem in getattr(self, part).problems()]
         if why := why_not(self.corpus):
             found.append(Problem("corpus", self.corpus, why.rstrip("."), {"corpus": "stories"}))

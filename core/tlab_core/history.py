@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from tlab_core.display import Described
 from tlab_core.registry import did_you_mean
-from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION, Group
+from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION, Group, Variable, groups_with
 
 FIRST_CAPACITY = 16
 KEEP = 64
@@ -25,12 +26,12 @@ class HistoryError(ValueError):
     """A record that does not fit the contract: the message names the variable, what came and what is expected."""
 
 
-class History:
+class History(Described):
     """The growing record of a run: one xarray Dataset a group, all of them together one DataTree.
 
     `coordinates` maps every dimension but `step` to its values (see `schema.coordinates`); `attributes` become the
-    root's attributes (see `provenance`). One thread may append while others read. Every append costs the same, on
-    average, however many records there are.
+    root's attributes (see `provenance`); `own` are variables that groups have besides the contract's. One thread may append
+    while others read. Every append costs the same, on average, however many records there are.
 
     Of thinned groups (attention and histograms) at most `keep` records stay in memory. When they are full, records
     between the multiples of a stride are dropped, and the stride doubles whenever more than three quarters of the
@@ -50,8 +51,9 @@ class History:
     """
 
     def __init__(
-        self, coordinates: Mapping[str, Any], attributes: Mapping[str, Any] | None = None, *, keep: int = KEEP
-    ):
+        self, coordinates: Mapping[str, Any], attributes: Mapping[str, Any] | None = None, *, keep: int = KEEP,
+        own: Mapping[str, Mapping[str, Variable]] | None = None,
+    ):  # fmt: skip
         if keep < 8:
             raise HistoryError(f"keep is {keep}; it must be at least 8, for thinning to leave room for new records")
         wanted = {dim for group in GROUPS.values() for dim in group.dims}
@@ -59,9 +61,10 @@ class History:
             raise HistoryError(f"no coordinates for {', '.join(missing)}; make them all with schema.coordinates")
         self.coordinates = {dim: np.asarray(coordinates[dim]) for dim in wanted}
         self.attributes: dict[str, Any] = {"schema": VERSION, **(attributes or {})}
+        self.groups = groups_with(own)
         self._records = {
             name: _Records(name, group, self.coordinates, keep if group.thinned else None)
-            for name, group in GROUPS.items()
+            for name, group in self.groups.items()
         }
         self._tree: tuple[tuple, xr.DataTree] | None = None
         self._listeners: list[Listener] = []
@@ -125,6 +128,18 @@ class History:
         """Return the step of a group's newest record, or None while it has none."""
         arrays, count = self._find(group).published
         return int(arrays["step"][count - 1]) if count else None
+
+    def describe(self):
+        """Return the groups, how many records each has, and its variables."""
+        from tlab_core.display.runs import of_history
+
+        return of_history(self)
+
+    def one_line(self) -> str:
+        """Return how many groups there are, and the newest step."""
+        from tlab_core.display.runs import history_line
+
+        return history_line(self)
 
     def newest(self, group: str, count: int) -> dict[str, np.ndarray]:
         """Return a group's last `count` records, or what there is of them, as read-only arrays by variable, `step` too.

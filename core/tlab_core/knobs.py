@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 import param
 
+from tlab_core.absent import Absent
 from tlab_core.registry import Registry, UnknownNameError, did_you_mean
 
 
@@ -136,13 +137,27 @@ class ChoiceKnob(_Knob):
         return [*self.extra, *listed]
 
     def canonical(self, value) -> str:
-        """Return the spelling of `value` that the options use; raise KnobError when it is none of them."""
-        for name in self.names():
-            if isinstance(value, str | None) and name.casefold() == str(value).casefold():
-                return name
+        """Return the spelling of `value` that the options use; raise KnobError when it is none of them.
+
+        The name of a component that a run was made with and that is not here (`Absent`) stays as it is.
+        """
+        registry = self.options if isinstance(self.options, Registry) else None
+        if isinstance(value, str | None):
+            for name in self.extra if registry is not None else self.names():
+                if name.casefold() == str(value).casefold():
+                    return name
+            # Only what the lab itself doesn't have makes a registry look for extensions.
+            if registry is not None and (isinstance(value, Absent) or value in registry):
+                return registry.canonical(value)
         allowed = ", ".join(repr(name) for name in self.names())
         raise KnobError(f"{self.name} = {value!r} is not allowed: it must be one of {allowed}."
-                        f"{did_you_mean(value, self.names())}")
+                        f"{did_you_mean(value, self.names())}{self._foreign(value)}")
+
+    def _foreign(self, value) -> str:
+        """Return how a name could come to be one of the options, where components of one's own can be among them."""
+        if not (isinstance(self.options, Registry) and isinstance(value, str) and value):
+            return ""
+        return " One of your own has to be defined or imported first, one of a package installed."
 
     def __set__(self, obj, val):
         super().__set__(obj, self.canonical(val))

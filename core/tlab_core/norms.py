@@ -6,7 +6,7 @@ from tlab_core.parameters import Parameter
 from tlab_core.registry import Registry
 from tlab_core.workspace import Workspace, row_blocks
 
-NORMS = Registry("norm")
+NORMS = Registry("norm", traits={"measured": True})
 EPSILON = 1e-5
 
 

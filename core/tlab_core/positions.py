@@ -18,7 +18,7 @@ from tlab_core.workspace import Workspace, row_blocks
 if TYPE_CHECKING:
     from tlab_core.config import Architecture
 
-POSITIONS = Registry("position encoding")
+POSITIONS = Registry("position encoding", traits={"needs_even_head_dim": False, "table": False})
 
 
 class PositionEncoding:

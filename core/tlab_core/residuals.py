@@ -10,7 +10,7 @@ import numpy as np
 from tlab_core.registry import Registry
 from tlab_core.workspace import Workspace
 
-RESIDUALS = Registry("residual layout")
+RESIDUALS = Registry("residual layout", traits={"norms": ("norm",), "final_norm": True, "norm_on_the_road": False})
 
 
 class ResidualLayout:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,12 @@ import xarray as xr
 
 from tlab_core.baselines import cross_entropies
 from tlab_core.corpora import corpus
+from tlab_core.display import Described
 from tlab_core.divergence import Divergence
 from tlab_core.experiment import Experiment
 from tlab_core.generation import Choice, choices, stream
 from tlab_core.history import History
+from tlab_core.own_statistics import Statistic
 from tlab_core.tokenizers import CharacterTokenizer
 from tlab_core.trainer import Record, Trainer
 from tlab_core.transformer import Transformer
@@ -43,8 +45,10 @@ class Mark:
     after: float | str | None
 
 
-class Run:
+class Run(Described):
     """What a view reads of a run, live or not: settings, measurements and samples."""
+
+    divergence: Divergence | None = None  # where the first number that was not finite came up, if one did
 
     def __init__(self, experiment: Experiment, tokenizer: CharacterTokenizer, recorder: History,
                  probe_tokens: list[str], baselines: dict[str, float]):
@@ -55,7 +59,6 @@ class Run:
         self.baselines = baselines  # nats per character: uniform, unigram, bigram
         self.samples: list[Sample] = []
         self.marks: list[Mark] = []
-        self.divergence: Divergence | None = None
         self.analyses: dict[str, xr.Dataset] = {}  # the newest of each kind; replaced and never changed, as others read it
 
     @property
@@ -74,6 +77,18 @@ class Run:
         losses = np.asarray(self.recorder.group("train").variables["loss"][-WINDOW:].values)
         return float(losses.mean()) if losses.size else None
 
+    def describe(self):
+        """Return what text it learns, its step, its losses among the baselines, what differs, and what was measured."""
+        from tlab_core.display.runs import of_run  # of use only to whoever looks
+
+        return of_run(self)
+
+    def one_line(self) -> str:
+        """Return the text, the step, the loss, and how the model is wired."""
+        from tlab_core.display.runs import run_line
+
+        return run_line(self, self.recent_loss)
+
 
 class LiveRun(Run):
     """A run whose model is here and can be trained on and written with.
@@ -81,16 +96,19 @@ class LiveRun(Run):
     Building one makes the model, and measures it as it is before the first step. One thread at a time may drive it;
     any number may read what it has recorded. Raises SettingsError for an experiment whose settings don't go together,
     and CorpusError or UnknownNameError for a corpus that can't be had.
+
+    own_statistics  what is recorded besides the lab's own statistics (None: all that are registered now)
     """
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: Experiment, own_statistics: Sequence[Statistic] | None = None):
         self._text = text = corpus(experiment.corpus)  # which a text of one's own stays for
         experiment = experiment.resolved(text)
         experiment.check(text)
         tokens = text.tokenizer.encode(text.text)
         self.model = Transformer(experiment.architecture)
         self.trainer = Trainer(self.model, tokens, experiment.training, answers=text.answer_mask(),
-                               probe=text.tokenizer.encode(experiment.probe(text)), experiment=experiment)
+                               probe=text.tokenizer.encode(experiment.probe(text)), experiment=experiment,
+                               own_statistics=own_statistics)
         self.trainer.recorder.attributes["corpus_hash"] = text.sha256
         self._watchers: list[Callable[[], None]] = []
         data = self.trainer.data

@@ -129,6 +129,13 @@ GROUPS: dict[str, Group] = {
     ),
 }
 
+
+def groups_with(own: Mapping[str, Mapping[str, Variable]] | None = None) -> dict[str, Group]:
+    """Return the groups of a history that also has variables of one's own, given by group and name."""
+    own = own or {}
+    return {name: Group({**group.variables, **own.get(name, {})}, group.thinned) for name, group in GROUPS.items()}
+
+
 # Plain words and units of the coordinates; a name here is a dimension.
 COORDINATES: dict[str, tuple[str, str]] = {
     "step": ("updates made", "steps"),

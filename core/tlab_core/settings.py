@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import param
 
+from tlab_core.absent import Absent
+from tlab_core.display import Described
 from tlab_core.registry import did_you_mean
 
 
@@ -30,6 +32,15 @@ class Problem:
         return f"{self.knob} = {self.value!r} does not fit: {self.allowed}.{advice}"
 
 
+@dataclass(frozen=True)
+class Missing(Problem):
+    """A component that is named and not here; the nearest change is the usual one."""
+
+    @property
+    def message(self) -> str:
+        return f"{self.allowed[:1].upper()}{self.allowed[1:]}. Or else {self.remedy}." if self.fix else f"{self.allowed}."
+
+
 class SettingsError(ValueError):
     """Settings that don't go together; `.problems` holds each one with its fix."""
 
@@ -44,7 +55,7 @@ def _knobs(kind: type) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(own) if name in kind.param and name != "name")
 
 
-class Settings(param.Parameterized):
+class Settings(Described, param.Parameterized):
     """A set of knobs that can be copied, compared, written as a dict, and checked as a whole."""
 
     def __init__(self, **knobs):
@@ -80,12 +91,30 @@ class Settings(param.Parameterized):
 
     def problems(self) -> list[Problem]:
         """Return what doesn't go together; an empty list means that the settings can be used."""
-        return []
+        return self.missing()
+
+    def missing(self) -> list[Problem]:
+        """Return the components that are named and not here, as settings of a run may have it: it can only be looked at."""
+        return [Missing(knob, value, value.message.rstrip("."), {knob: self.param[knob].default})
+                for knob in self.knobs() for value in (getattr(self, knob),)
+                if isinstance(value, Absent) and value not in self.param[knob].options]  # fmt: skip
 
     def check(self) -> None:
         """Raise SettingsError when there are problems."""
         if found := self.problems():
             raise SettingsError(found)
+
+    def describe(self):
+        """Return every knob in groups, with its unit; those that are not at their defaults are marked."""
+        from tlab_core.display.settings import of_settings  # which knows the parts, and they stand on this
+
+        return of_settings(self)
+
+    def one_line(self) -> str:
+        """Return the Python code that makes these settings: the knobs that are not at their defaults."""
+        from tlab_core.display.settings import one_line
+
+        return one_line(self)
 
     def __eq__(self, other):
         return type(other) is type(self) and other.to_dict() == self.to_dict()

@@ -22,6 +22,7 @@ from tlab_core.knob_text import SHORT, flat, full_name, knob_named, text_of, val
 from tlab_core.knobs import KnobError
 from tlab_core.registry import UnknownNameError, did_you_mean
 from tlab_core.run import Mark
+from tlab_core.runs.components import own_modules
 from tlab_core.runs.files import shortened
 from tlab_core.runs.settings_file import settings_text
 from tlab_core.settings import Problem, SettingsError
@@ -32,6 +33,7 @@ ADDRESSES = ("http", "https")  # where a lab's page may be; nothing is fetched f
 DECIDED_BY_TEXT = "architecture.vocab_size"
 NOT_SETTINGS = ("theme", "page", "compare")  # what else a page's address may say: how it looks, and what it shows
 LONGEST = 20_000  # characters of a query
+MOST_TOLD = 5  # things that are wrong with it; whoever typed a poem is helped by no more
 OWN_ON_PAGE = "give it to “Use my own text…” on this page and open the link again."
 OWN_TYPED = "name its file: --set corpus=FILE."
 MOST_FIELDS = 200
@@ -42,12 +44,25 @@ MOST_OPERATIONS = 1e14  # page's own knobs can make needs half of each
 class ShareError(ValueError):
     """A link that can't be used; the message says what is wrong with it in words for whoever opened it.
 
-    `.problems` holds what doesn't go together, where that is what is wrong.
+    `.faults` holds a sentence for each thing that is wrong, and `.problems` what doesn't go together, where that is wrong.
     """
 
-    def __init__(self, message: str, problems: list[Problem] | None = None):
+    def __init__(self, message: str, problems: list[Problem] | None = None, faults: list[str] | None = None):
         self.problems = problems or []
+        self.faults = faults or [message]
         super().__init__(message)
+
+    @classmethod
+    def of(cls, faults: list["ShareError"]) -> "ShareError":
+        """Return one error that says all that is wrong, each thing in a line of its own where there are several."""
+        told = [sentence for fault in faults for sentence in fault.faults]
+        if len(told) == 1:
+            return faults[0]
+        shown = [f"- {sentence}" for sentence in told[:MOST_TOLD]]
+        if len(told) > MOST_TOLD:
+            shown.append(f"- and {len(told) - MOST_TOLD} more.")
+        return cls("\n".join([f"{len(told)} things are wrong with the link:", *shown]),
+                   [problem for fault in faults for problem in fault.problems], told)
 
 
 # ---- links
@@ -63,32 +78,47 @@ def to_query(experiment: Experiment) -> str:
 def from_query(link: str, files: bool = False, limits: bool = True, text: str | None = None) -> Experiment:
     """Return the experiment of a link, whole or its query alone; what it doesn't name is as in the lab's first experiment.
 
-    Raises ShareError for a link that is malformed, too long or of a newer version, that names something unknown, a value
-    that a knob can't take, settings that don't go together, or, unless `limits` is off, far more memory or work than any
-    page's knobs ask for. A link may name a text file only where `files` says so, as a link can come from anyone. `text` is
-    taken in place of the text that it names. Nothing is fetched: only what stands behind its question mark is read.
+    Raises ShareError, which tells all that is wrong at once, for a link that is malformed, too long or of a newer version,
+    that names something unknown, a value that a knob can't take, settings that don't go together, or, unless `limits` is
+    off, far more memory or work than any page's knobs ask for. A link may name a text file only where `files` says so, as a
+    link can come from anyone. `text` is taken in place of the text that it names. Nothing is fetched: only what stands
+    behind its question mark is read.
     """
     fields = _fields(link)
     if text is not None:
         fields["corpus"] = text
     _check_version(fields.pop("v", str(VERSION)))
     values: dict[str, Any] = {}
+    faults: list[ShareError] = []
+    named = set()
     for name, given in fields.items():
         try:
-            full = full_name(name)
-        except KnobError as error:
-            raise ShareError(f"The link can't be used: {error}") from None
-        if full in values:
-            raise ShareError(f"The link names {_words(full)} twice.")
-        values[full] = _value(full, given, files or text is not None, typed=not limits)
+            full = _named(name)
+            if full in named:
+                raise ShareError(f"The link names {_words(full)} twice.")
+            named.add(full)
+            values[full] = _value(full, given, files or text is not None, typed=not limits)
+        except ShareError as error:
+            faults.append(error)
+    unread = {full.rpartition(".")[0] for full in named - values.keys()}  # what is left of a part may not go together
     experiment = with_values(default_experiment(), values)
     try:
         experiment.check()
     except SettingsError as error:
-        raise ShareError(f"The link's settings don't go together: {error}", error.problems) from None
-    if limits:
+        faults += [ShareError(f"The link's settings don't go together: {problem.message}", [problem])
+                   for problem in error.problems if problem.knob.rpartition(".")[0] not in unread]
+    if limits and not faults:
         _check_size(experiment)
+    if faults:
+        raise ShareError.of(faults) from None
     return experiment
+
+
+def _named(name: str) -> str:
+    try:
+        return full_name(name)
+    except KnobError as error:
+        raise ShareError(f"The link can't be used: {error}") from None
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -171,8 +201,8 @@ def _words(full: str) -> str:
 # ---- Python, YAML, weights
 
 
-def as_python(experiment: Experiment, marks: Iterable[Mark] = ()) -> str:
-    """Return a script that makes the run again by the API, to the horizon of its settings.
+def as_python(experiment: Experiment, marks: Iterable[Mark] = (), until: int | None = None) -> str:
+    """Return a script that makes the run again by the API, to step `until` or else to the horizon of its settings.
 
     `marks` are the run's, of settings that were changed while it trained: the script begins with what they were before, and
     changes them at the same steps.
@@ -183,6 +213,9 @@ def as_python(experiment: Experiment, marks: Iterable[Mark] = ()) -> str:
         experiment = experiment.replace(training=training)
     lines = [
         "# A run of the Transformer Intuition Lab. The same settings make the same run.",
+        *(f"import {module}  # {named}" if module != "__main__" else
+          f"# Put here what defines {named}: it was in a notebook or a script."
+          for module, named in own_modules(experiment).items()),
         "from tlab_core import Architecture, Experiment, LiveRun, Training",
         "",
         "experiment = Experiment(",
@@ -201,7 +234,7 @@ def as_python(experiment: Experiment, marks: Iterable[Mark] = ()) -> str:
     for mark in changed:
         lines += [f"run.advance(until={mark.step})", f"run.adjust({mark.knob.removeprefix('training.')}={mark.after!r})"]
     lines += [
-        "run.advance(until=run.experiment.training.steps)",
+        f"run.advance(until={'run.experiment.training.steps' if until is None else until})",
         "print(run.sample(run.experiment.prompt, length=200).text)",
     ]
     return "\n".join(lines) + "\n"

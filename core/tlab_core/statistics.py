@@ -14,19 +14,22 @@ import numpy as np
 from tlab_core.activations import ACTIVATIONS
 from tlab_core.bins import ACTIVATION_BINS, GRADIENT_BINS
 from tlab_core.heads import attention_patterns, causal_pairs, logit_moments, mean_length
+from tlab_core.own_statistics import Look, Statistic
 from tlab_core.schema import RANKS, SITES
 from tlab_core.signals import Meter, activation_shares, squares_fit
 from tlab_core.trace import Capture
 
 
-def measure(model: Any, tokens: np.ndarray, work: Any = None) -> dict[str, dict[str, np.ndarray]]:
+def measure(model: Any, tokens: np.ndarray, work: Any = None, own: Sequence[Statistic] = (),
+            failed: dict[str, str] | None = None) -> dict[str, dict[str, np.ndarray]]:
     """Send a probe text forward and backward through the model once and measure everything inside.
 
     tokens: (N,) the probe text; the model reads the first T = N - 1 and is asked for the last T. The result maps the
     groups residual, layers, heads, histograms, qk_histograms, attention and probe to their variables, shaped as
     `schema.GROUPS` says. Sites that the architecture does not have get NaN and empty histograms. The model is not
     changed. `work` is a workspace of the model to use again: whoever measures often saves the time to make one. One
-    without gradients (`model.workspace(gradients=False)`) is enough, and saves a fifth of the pass.
+    without gradients (`model.workspace(gradients=False)`) is enough, and saves a fifth of the pass. `own` are statistics
+    that join their groups, NaN where one can't be worked out; `failed` then takes down why, by name.
 
     Raises ValueError when tokens are not a single row of at least three (the heads' averages begin at position 1), or
     are not the model's tokens.
@@ -48,9 +51,10 @@ def measure(model: Any, tokens: np.ndarray, work: Any = None) -> dict[str, dict[
     )
     looked_at = ("q", "k", "scores", "weights", "heads", "preactivation")
     capture = Capture([f"blocks.{i}.{site}" for i in blocks for site in looked_at] + ["logits"])
+    look = Look(own, len(blocks))
 
     def trace(name: str, x: np.ndarray) -> np.ndarray:
-        return capture(name, meter(name, x))
+        return look(name, capture(name, meter(name, x)))
 
     def every_block(site: str) -> np.ndarray:
         return np.stack([capture[f"blocks.{i}.{site}"][0] for i in blocks])
@@ -69,19 +73,23 @@ def measure(model: Any, tokens: np.ndarray, work: Any = None) -> dict[str, dict[
         activation = ACTIVATIONS.get(architecture.activation_type)
         weights = every_block("weights")
         pairs = causal_pairs(every_block("scores"))
+        sizes = {"layer": len(blocks), "head": architecture.num_heads}
+        theirs = look.measured(sizes, read, targets, {} if failed is None else failed)
         return {
             "residual": {name: parts[0] for name, parts in moments.items()}
             | {f"gradient_{name}": parts[1] for name, parts in moments.items()},
             "layers": {name: by_layer(parts[2]) for name, parts in moments.items()}
             | {f"gradient_{name}": by_layer(parts[3]) for name, parts in moments.items()}
-            | activation_shares(every_block("preactivation"), activation),
+            | activation_shares(every_block("preactivation"), activation)
+            | theirs.get("layers", {}),
             "heads": attention_patterns(weights, read)
             | logit_moments(pairs)
             | {
                 "query_norm": mean_length(every_block("q")),
                 "key_norm": mean_length(every_block("k")),
                 "output_norm": mean_length(every_block("heads")),
-            },
+            }
+            | theirs.get("heads", {}),
             "histograms": {"activation": by_layer(counts), "gradient": by_layer(gradient_counts)},
             "qk_histograms": {"count": np.array([[ACTIVATION_BINS.count(head) for head in layer] for layer in pairs])},
             "attention": {"weight": weights.astype(np.float32, copy=False)},

@@ -10,7 +10,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -22,11 +22,13 @@ from tlab_core import parallel, statistics
 from tlab_core.batches import Batch, Batches, DataError, checked_ids
 from tlab_core.config import Training
 from tlab_core.crew import Hiring
+from tlab_core.display import Described
 from tlab_core.divergence import DivergedError, Divergence, find_first, layer_of
 from tlab_core.history import History, provenance
 from tlab_core.interrupts import interrupts_wait
 from tlab_core.objective import Objective
 from tlab_core.optimizers import OPTIMIZERS
+from tlab_core.own_statistics import Statistic, in_force, note_failures, variables_of
 from tlab_core.parameters import flat_views
 from tlab_core.processes import Processes, beside_others
 from tlab_core.schedules import learning_rate
@@ -56,7 +58,7 @@ class Record:
     divergence: Divergence | None = None
 
 
-class Trainer:
+class Trainer(Described):
     """Trains a model on a text, step by step, and records what happens inside.
 
     >>> from tlab_core.transformer import Transformer
@@ -80,6 +82,7 @@ class Trainer:
         probe: Any = None,
         answers: Any = None,
         experiment: Any = None,
+        own_statistics: Sequence[Statistic] | None = None,
     ):
         """Prepare to train `model` on `tokens`, a 1-D array of ids; nothing is computed yet.
 
@@ -89,6 +92,7 @@ class Trainer:
         probe: token ids that the statistics read (None: the first 64 or fewer of the validation part).
         answers: marks the tokens that are answers, one bool each, so that validation also counts how many are right.
         experiment: settings to write into the history's attributes in place of architecture and training alone.
+        own_statistics: what is recorded besides the lab's own statistics (None: all that are registered now).
 
         Raises SettingsError for settings that don't go together, DataError for tokens that can't be trained on.
         """
@@ -111,7 +115,9 @@ class Trainer:
         self.tokens = 0
         self.seconds = 0.0
         self.divergence: Divergence | None = None
-        self.recorder = History(self._coordinates(), self._attributes(experiment))
+        self.own_statistics = in_force() if own_statistics is None else tuple(own_statistics)
+        own = variables_of(self.own_statistics)
+        self.recorder = History(self._coordinates(), self._attributes(experiment), own=own)
         self._validation_batches = max(1, min(VALIDATION_BATCHES, self.training.eval_every // 8))
         self.start = self._views(model.flat)  # the parameters before the first step, by name
         self._team: Team | None = None
@@ -185,6 +191,16 @@ class Trainer:
         """Return everything measured so far, as an xarray DataTree that shares memory with the recorder."""
         self.measure()
         return self.recorder.tree
+
+    def describe(self):
+        """Return how far training is, how low the loss is, what differs from the defaults, and what was measured."""
+        from tlab_core.display.runs import of_trainer  # of use only to whoever looks
+
+        return of_trainer(self)
+
+    def one_line(self) -> str:
+        """Return the step, and the model."""
+        return f"<Trainer at step {self.step:,} of {self.training.steps:,}: {self.model!r}>"
 
     def standing_still(self) -> threading.RLock:
         """Return what a step holds: inside `with trainer.standing_still():` no step changes the model or the history."""
@@ -291,8 +307,12 @@ class Trainer:
     def _look_inside(self, gradients, before) -> None:
         if self._probe_work is None:
             self._probe_work = self.model.workspace(gradients=False)
-        for group, values in statistics.measure(self.model, self.probe, self._probe_work).items():
+        failed: dict[str, str] = {}
+        found = statistics.measure(self.model, self.probe, self._probe_work, self.own_statistics, failed)
+        for group, values in found.items():
             self.recorder.append(group, self.step, values)
+        if failed:
+            note_failures(self.recorder, failed, self.step)
         names = list(self.model.parameters)
         values = statistics.parameter_statistics(names, self.model.parameters, gradients, before, self.start)
         self.recorder.append("parameters", self.step, values)

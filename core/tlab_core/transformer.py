@@ -8,6 +8,7 @@ import numpy as np
 from tlab_core.activations import ACTIVATIONS
 from tlab_core.attention import CausalSelfAttention
 from tlab_core.config import Architecture
+from tlab_core.display import Described
 from tlab_core.dropout import Dropout
 from tlab_core.embedding import CrossEntropy, Head, TokenEmbedding
 from tlab_core.feedforward import FeedForward
@@ -19,7 +20,7 @@ from tlab_core.residuals import RESIDUALS
 from tlab_core.workspace import Trace, Workspace, pieces
 
 
-class Transformer:
+class Transformer(Described):
     """A decoder-only transformer that reads tokens and scores, at each position, which token comes next.
 
     x = embed(tokens) + position; 2 · num_layers branches (attention, feed-forward, ...) each join x as the residual
@@ -30,7 +31,7 @@ class Transformer:
 
     >>> model = Transformer(vocab_size=10, hidden_dim=8, num_layers=1, num_heads=2)
     >>> model
-    <Transformer: 1 layers × 8, 2 heads, feed-forward 24, Pre-LN, RMSNorm, SwiGLU, RoPE, 1,024 parameters in float32>
+    <Transformer: 1 layer × 8, 2 heads, feed-forward 24, Pre-LN, RMSNorm, SwiGLU, RoPE, 1,024 parameters in float32>
     >>> model.forward([[1, 2, 3]]).shape
     (1, 3, 10)
     """
@@ -52,22 +53,28 @@ class Transformer:
     def _build(self) -> None:
         a = self.architecture
         std, out_std = a.init_std, a.init_std / math.sqrt(2 * a.num_layers)
-        make, layout = NORMS.get(a.norm_type), RESIDUALS.get(a.residual_type)
+        make, layout, activation, position = self._kinds()
 
         def norm(name):
             return make(name, a.hidden_dim, a.use_bias)
 
         self.embedding = TokenEmbedding(a.vocab_size, a.hidden_dim, std)
-        self.positions = POSITIONS.get(a.pos_encoding_type)(a)
+        self.positions = position(a)
         self.branches = []  # attention and feed-forward in turn, each wired to the residual stream
         for block in (f"blocks.{i}" for i in range(a.num_layers)):
             attention = CausalSelfAttention(f"{block}.attention", a.hidden_dim, a.num_heads, self.positions,
                                             qk_norm=a.qk_norm, use_bias=a.use_bias, std=std, out_std=out_std)
-            feed_forward = FeedForward(f"{block}.mlp", a.hidden_dim, a.resolved_ff_dim,
-                                       ACTIVATIONS.get(a.activation_type), use_bias=a.use_bias, std=std, out_std=out_std)
+            feed_forward = FeedForward(f"{block}.mlp", a.hidden_dim, a.resolved_ff_dim, activation, use_bias=a.use_bias,
+                                       std=std, out_std=out_std)
             self.branches += [layout(block, 1, attention, norm), layout(block, 2, feed_forward, norm)]
         self.final_norm = norm("final_norm") if layout.final_norm else None
         self.head = Head(a.vocab_size, a.hidden_dim, std, a.tie_embeddings)
+
+    def _kinds(self) -> tuple:
+        """Return the classes that the settings name: norm, residual layout, activation, position encoding."""
+        a = self.architecture
+        return (NORMS.get(a.norm_type), RESIDUALS.get(a.residual_type), ACTIVATIONS.get(a.activation_type),
+                POSITIONS.get(a.pos_encoding_type))
 
     @classmethod
     def shapes_of(cls, architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -138,11 +145,18 @@ class Transformer:
 
         return generate(self, prompt, max_length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
-    def __repr__(self):
+    def describe(self):
+        """Return the wiring in words, and the parameters by part with their shapes and shares."""
+        from tlab_core.display.model import of_model  # of use only to whoever looks
+
+        return of_model(self)
+
+    def one_line(self) -> str:
+        """Return how the model is wired, and its size."""
+        from tlab_core.display.settings import in_words
+
         a = self.architecture
-        size = f"{a.num_layers} layers × {a.hidden_dim}, {a.num_heads} heads, feed-forward {a.resolved_ff_dim}"
-        return (f"<Transformer: {size}, {a.residual_type}, {a.norm_type}, {a.activation_type}, {a.pos_encoding_type}, "
-                f"{self.parameter_count:,} parameters in {a.dtype}>")
+        return f"<Transformer: {in_words(a)}, {self.parameter_count:,} parameters in {a.dtype}>"
 
     @property
     def parameter_count(self) -> int:

@@ -31,6 +31,7 @@ from tlab_core.experiment import default_experiment
 from tlab_core.parallel import blas_kernels, cores
 from tlab_dash.lab import PLOTS, Lab
 from tlab_dash.pages import PAGES
+from tlab_dash.spare_memory import give_back
 
 TICK = 0.005
 AT_ONCE = 10  # pages open at a time while many are opened and closed
@@ -180,8 +181,9 @@ async def opened_and_closed(given, served):
         if (done + AT_ONCE) % every == 0:
             gc.collect()
             server, _, count = memory()
-            print(f"{done + AT_ONCE:>6} pages opened and closed: {server:.0f} MB, {len(gc.get_objects()):,} objects, "
-                  f"{count} workers", flush=True)
+            give_back()
+            print(f"{done + AT_ONCE:>6} pages opened and closed: {server:.0f} MB, of which the allocator gives back "
+                  f"{server - resident():.0f}; {len(gc.get_objects()):,} objects, {count} workers", flush=True)
 
 
 def main():

@@ -12,11 +12,13 @@ how much later than asked a 5 ms sleep ends.
 
 import argparse
 import asyncio
-import multiprocessing
+import contextlib
 import os
 import shutil
 import socket
 import statistics
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -46,18 +48,18 @@ def experiment(size):
     )
 
 
-def look_on(address, pipe):
-    """Keep the page open, in a process of its own, until told to stop."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(address)
-        page.get_by_role("button", name="Train").first.wait_for()
-        pipe.send("ready")
-        pipe.recv()
-        browser.close()
+@contextlib.contextmanager
+def looking_on(address):
+    """Keep the page open in a browser that nobody drives: who drives it has every message to the page reported to him."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [shutil.which("chromium"), *FLAGS, "--headless", "--window-size=1440,900", f"--user-data-dir={profile}",
+                   "--remote-debugging-port=0", address]  # without a port it would end at once
+        browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield browser
+        finally:
+            browser.terminate()
+            browser.wait(20)
 
 
 class Bare:
@@ -108,18 +110,16 @@ async def window(side, run, seconds):
 
 async def measure(given, labs, address):
     """Run the windows and print what came out."""
-    spawn = multiprocessing.get_context("spawn")
-    pipe, theirs = spawn.Pipe()
-    client = spawn.Process(target=look_on, args=(address, theirs))
-    client.start()
-    while not pipe.poll(0):
-        if not client.is_alive():
-            raise SystemExit("the client ended before it had the page")
-        await asyncio.sleep(0.05)
-    pipe.recv()
-    lab = labs[-1]
-    while lab.session.run is None or len(lab._plots) < 6:
-        await asyncio.sleep(0.05)
+    with looking_on(address) as browser:
+        while not labs or labs[-1].session.run is None or len(labs[-1]._plots) < 6:
+            if browser.poll() is not None:
+                raise SystemExit("the browser ended before it had the page")
+            await asyncio.sleep(0.05)
+        await compare(given, labs[-1])
+
+
+async def compare(given, lab):
+    """Train in turn with the page and without, and print both."""
     bare = Bare(LiveRun(lab.session.run.experiment))
     results = {"by itself": [], "with the page": []}
     for _ in range(given.rounds):
@@ -137,8 +137,6 @@ async def measure(given, labs, address):
         )
     print(f"left of the training: {medians['with the page'] / medians['by itself']:.2f}")
     bare.close()
-    pipe.send("stop")
-    client.join()
 
 
 def main():

@@ -120,10 +120,11 @@ def main():
             lines.append(cells(knob, result, top))
             print(knob, *lines[-1], sep="  ", flush=True)
         results[knob] = series
-        text.append(f"### {knob.capitalize()}\n\n{table(lines)}\n")
+        text.append(f"## {knob.capitalize()}\n\n{table(lines)}\n")
     if given.write:
         given.write.parent.mkdir(parents=True, exist_ok=True)
-        given.write.with_suffix(".md").write_text(f"{about}\n\n" + "\n".join(text), encoding="utf-8")
+        given.write.with_suffix(".md").write_text(
+            "\n".join([f"# How time and memory grow\n\n{about}\n", *text]), encoding="utf-8")
         picture(results, given.write.with_suffix(".svg"))
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,12 +58,18 @@ def runs_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(tmp_path_factory, runs_folder):
     """The address of a lab served by a process of its own."""
+    with served(tmp_path_factory.mktemp("server") / "log.txt", TLAB_RUNS=str(runs_folder)) as address:
+        yield address
+
+
+@contextmanager
+def served(log, *options, **environment):
+    """Serve a lab by a process of its own, and yield its address."""
     port = free_port()
-    log = tmp_path_factory.mktemp("server") / "log.txt"
     with log.open("w") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "panel", "serve", str(APP), "--port", str(port), "--address", "127.0.0.1"],
-            stdout=out, stderr=out, env=os.environ | {"TLAB_RUNS": str(runs_folder)},
+            [sys.executable, "-m", "panel", "serve", str(APP), "--port", str(port), "--address", "127.0.0.1", *options],
+            stdout=out, stderr=out, env=os.environ | environment,
         )
         try:
             wait_for_port(port, server, log)
@@ -72,6 +79,23 @@ def address(tmp_path_factory, runs_folder):
             server.wait(20)
 
 
+@contextmanager
+def served_here():
+    """Serve a lab by a thread of this process, which soon notices that a tab was closed, and yield its address."""
+    import panel as pn
+
+    port = free_port()
+    server = pn.serve(
+        {"lab": str(APP)}, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
+        unused_session_lifetime_milliseconds=300, check_unused_sessions_milliseconds=300,
+    )
+    try:
+        assert listens(port)
+        yield f"http://127.0.0.1:{port}/lab"
+    finally:
+        server.stop()
+
+
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -79,14 +103,21 @@ def free_port():
 
 
 def wait_for_port(port, server, log):
+    """Wait until a server's process listens, or fail with what it said."""
+    if not listens(port, lambda: server.poll() is None):
+        pytest.fail(f"the lab did not answer within {START} s:\n{log.read_text()}")
+
+
+def listens(port, going=lambda: True):
+    """Wait until something listens there, and return whether it does, as long as it is `going`."""
     deadline = time.monotonic() + START
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and going():
         try:
             socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
-            return
+            return True
         except OSError:
             time.sleep(0.05)
-    pytest.fail(f"the lab did not answer within {START} s:\n{log.read_text()}")
+    return False
 
 
 @dataclass
@@ -117,6 +148,22 @@ class Tab:
         while not condition():
             assert time.monotonic() < deadline, f"{what}: never came; step {self.figure('step')}"
             self.page.wait_for_timeout(50)
+
+    def tap(self, canvas, across, down, condition, what, seconds=PATIENCE / 1000):
+        """Tap on a place of a plot, again every two seconds, until the condition holds.
+
+        A plot takes no tap before it has settled in its place, and nothing on the page says when it has; a tap on what
+        is chosen already changes nothing.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: never came; step {self.figure('step')}"
+            box = canvas.bounding_box()
+            self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+            for _ in range(40):
+                if condition():
+                    return
+                self.page.wait_for_timeout(50)
 
     def trail(self):
         """Layer, head and character that the breadcrumb names."""

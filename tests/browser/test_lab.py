@@ -97,13 +97,19 @@ def test_a_layer_shows_its_heads_and_a_head_its_map(tab):
     tab.page.get_by_text("Following the liveliest head").wait_for()
 
 
+def test_a_head_that_is_chosen_right_after_a_layer_is_not_lost(tab):
+    for layer, head in ((1, 2), (2, 1), (0, 3)):
+        tab.page.locator(f'[data-layer="{layer}"]').first.click()
+        tab.page.get_by_label("Head", exact=True).select_option(str(head))
+        tab.wait(lambda wanted=(layer, head): tab.trail()[:2] == wanted, f"layer {layer}, head {head}")
+
+
 def test_a_click_on_a_thumbnail_chooses_that_head(tab):
-    box = tab.page.locator('[data-slot="heads"] canvas').first.bounding_box()
+    canvas = tab.page.locator('[data-slot="heads"] canvas').first
     _, head, _ = tab.trail()
     wanted = 3 if head != 3 else 0
     across, down = (0.75, 0.75) if wanted == 3 else (0.25, 0.25)
-    tab.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
-    tab.wait(lambda: tab.trail()[1] == wanted, "the head in the breadcrumb")
+    tab.tap(canvas, across, down, lambda: tab.trail()[1] == wanted, "the head in the breadcrumb")
 
 
 def test_a_character_of_the_probe_text_can_be_chosen(tab):

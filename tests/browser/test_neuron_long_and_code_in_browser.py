@@ -62,9 +62,7 @@ def test_a_tap_on_a_unit_chooses_it(tab):
     before = unit.inner_text()
     card = tab.page.locator(".board .card").first
     tab.wait(lambda: card.locator("canvas").count() > 0, "the plot")
-    box = card.bounding_box()
-    tab.page.mouse.click(box["x"] + 0.7 * box["width"], box["y"] + 0.6 * box["height"])
-    tab.wait(lambda: unit.inner_text() != before, "another unit")
+    tab.tap(card, 0.7, 0.6, lambda: unit.inner_text() != before, "another unit")
     assert words(chosen(tab, "unit")) in unit.inner_text().lower()
 
 

@@ -1,15 +1,19 @@
 """Turning a knob in a real browser: the race, the sentences and where they lead, three seeds, a step's sweep, the keys."""
 
+import re
+
 import pytest
 
 from tlab_core.experiment import default_experiment
 from tlab_core.share import to_query
 from tlab_dash.knob_names import with_knobs
+from tlab_dash.measures import MEASURES
 
 SMALL = "?" + to_query(with_knobs(default_experiment(), {
     "architecture.hidden_dim": 32, "architecture.num_layers": 3, "architecture.num_heads": 2, "architecture.ff_dim": 64,
     "training.batch_size": 2, "training.seq_len": 32,
 }))  # fmt: skip
+BREAK = "Break it: 30× learning rate"
 # Notes each part's number as it is written while the sweep is on.
 WATCH_MAP = """() => {
   const find = (root) => {
@@ -37,26 +41,30 @@ def test_a_knob_races_to_the_target_and_says_what_changed_with_a_way_to_see_it(s
     small.press("Train")
     small.wait(lambda: small.step >= 60, "step 60", seconds=60)
     small.page.get_by_label("Residual layout", exact=True).select_option("Post-LN")
-    small.wait(lambda: small.step < 60, "a new run")
+    small.page.locator(".notice", has_text="Racing to step ").wait_for()
+    target = int(small.page.locator(".notice").inner_text().strip(".").split()[-1].replace(",", ""))
     small.wait(lambda: small.page.get_by_role("button", name="Continue both", exact=True).count(), "the end", seconds=90)
-    assert small.step == 300
-    small.wait(lambda: small.sentences()[0].startswith("Step 300: loss "), "sentences about the end")
+    assert small.step == target >= 300
+    small.wait(lambda: small.sentences()[0].startswith(f"Step {target:,}: loss "), "sentences about the end")
     assert any("with Post-LN" in sentence for sentence in small.sentences())
     assert small.page.locator(".sentences .link", has_text="Try 3 seeds").count() == 1
-    small.page.locator(".sentences .link", has_text="See Signal by depth").click()
-    small.page.wait_for_url("**#signal")
+    small.page.locator(".sentences .link", has_text=re.compile("^See ")).first.click()  # to the page of what differs most
+    small.page.wait_for_url(re.compile(f"#({'|'.join({measure.page for measure in MEASURES})})$"))
     small.page.locator('[data-page=""]').click()
     small.press("Continue both")
-    small.wait(lambda: small.step == 600, "300 steps more", seconds=90)
+    small.wait(lambda: small.step == target + 300, "300 steps more", seconds=90)
     small.press("Undo")
     small.page.locator(".sentences", has_text="with Pre-LN").wait_for()
+    small.page.locator(".sentences .link", has_text="Lesson: Why does everyone put the norm first?").click()
+    small.page.locator(".lesson-leaf .question", has_text="Why does everyone put the norm first?").wait_for()
 
 
 def test_break_it_begins_a_race_with_undo(small):
-    small.press("Break it")
+    small.press(BREAK)
     small.wait(lambda: small.step > 5, "training", seconds=60)
     assert small.page.locator(".notice").inner_text() == "Racing to step 300."
-    small.page.get_by_role("button", name="Break it", exact=True).wait_for(state="hidden")
+    small.page.get_by_role("button", name=BREAK, exact=True).wait_for(state="hidden")
+    assert small.sentences()[0].startswith("This run was broken on purpose: 30 times the learning rate.")
     small.press("Pause")
     small.press("Undo")
     small.page.locator(".sentences", has_text="with learning rate 0.002").first.wait_for()

@@ -53,7 +53,6 @@ def test_the_page_of_scores_is_measured_and_a_tap_chooses_a_head(tab):
              seconds=SLOW / 1000)
     head = tab.page.locator('.board select[data-part="head"]')
     wanted = "3" if head.input_value() != "3" else "0"
-    box = tab.page.get_by_role("region", name="Query and key vectors").locator("canvas").first.bounding_box()
+    canvas = tab.page.get_by_role("region", name="Query and key vectors").locator("canvas").first
     across = {"0": 0.07, "3": 0.24}[wanted]  # within layer 0's stretch, a quarter of the plot beside its axis
-    tab.page.mouse.click(box["x"] + (0.06 + 0.92 * across) * box["width"], box["y"] + 0.5 * box["height"])
-    tab.wait(lambda: head.input_value() == wanted, "the head in the select")
+    tab.tap(canvas, 0.06 + 0.92 * across, 0.5, lambda: head.input_value() == wanted, "the head in the select")

@@ -2,10 +2,9 @@
 
 import time
 
-import panel as pn
 import pytest
 
-from tests.browser.conftest import APP, free_port
+from tests.browser.conftest import served_here
 from tests.browser.test_tabs import live_runs
 from tests.dash.kept_runs import keep_runs
 from tlab_core.runs import RunStore
@@ -279,14 +278,10 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(runs):
 
 def test_closing_a_tab_frees_the_runs_that_were_compared(chromium, tmp_path, monkeypatch):
     monkeypatch.setenv("TLAB_RUNS", str(tmp_path))
-    before, port = live_runs(), free_port()
-    server = pn.serve(
-        {"lab": str(APP)}, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
-        unused_session_lifetime_milliseconds=300, check_unused_sessions_milliseconds=300,
-    )
-    try:
+    before = live_runs()
+    with served_here() as address:
         page = chromium.new_page()
-        page.goto(f"http://127.0.0.1:{port}/lab")
+        page.goto(address)
         page.get_by_role("button", name="Step", exact=True).click()
         page.get_by_role("button", name="Runs", exact=True).click()
         page.get_by_role("tab", name="Compare").click()
@@ -297,5 +292,3 @@ def test_closing_a_tab_frees_the_runs_that_were_compared(chromium, tmp_path, mon
         while live_runs() != before and time.monotonic() < deadline:
             time.sleep(0.2)
         assert live_runs() == before
-    finally:
-        server.stop()

@@ -40,6 +40,37 @@ def test_the_address_follows_the_knobs_and_brings_them_back(open_tab):
     again.wait(lambda: query(again) == "theme=dark", "the first page's short address")
 
 
+def test_a_links_settings_outlast_a_refresh_and_each_back_and_forward_is_one_page(open_tab):
+    tab = open_tab(query="?a.residual_type=Post-LN&v=1")
+    page, places = tab.page, []
+
+    def note():
+        page.wait_for_timeout(500)  # whatever might still write into the address
+        address = urlsplit(page.url)
+        places.append((address.query, address.fragment))
+
+    note()
+    page.reload()
+    page.locator(".texts .now").wait_for()
+    assert page.get_by_label("Residual layout", exact=True).input_value() == "Post-LN"
+    for name in ("Training", "Weights", "Code"):
+        tab.press(name)
+        note()
+    page.get_by_label("Norm", exact=True).select_option("LayerNorm")
+    tab.wait(lambda: "a.norm_type=LayerNorm" in query(tab), "the norm in the address")
+    page.go_back()
+    note()
+    page.go_back()
+    note()
+    page.go_forward()
+    note()
+    link = "a.residual_type=Post-LN&v=1"
+    assert places[:4] == [(link, ""), (link, "training"), (link, "weights"), (link, "code")]
+    now = query(tab)
+    assert places[4:] == [(now, "weights"), (now, "training"), (now, "weights")]
+    assert page.locator('[data-page="weights"]').get_attribute("aria-current") == "page"
+
+
 @pytest.mark.parametrize("bad", ["a.num_layers=many", "corpus=%3Cimg%20src%3Dx%20onerror%3Ddocument.title%3D1%3E"])
 def test_a_bad_address_is_explained_and_nothing_of_it_is_carried_out(open_tab, bad):
     tab = open_tab(query=f"?{bad}")

@@ -1,5 +1,9 @@
 """A snapshot in a real browser: opened from the disk, without a network, looked through, and its numbers read back."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -196,6 +200,10 @@ def test_runs_stand_side_by_side_and_a_missing_layer_is_said(page):
     page.get_by_label("Layer", exact=True).select_option("1")
     page.locator('figure[data-view="qk"][data-run="1"]').get_by_text("This run's layers are 0 to 0.").wait_for()
     assert page.locator('figure[data-view="qk"][data-run="1"] .picture').is_hidden()
+    for run, marked in ((0, 1), (1, 0)):  # a picture of all layers stays, and marks the chosen one where there is one
+        signal = page.locator(f'figure[data-view="signal"][data-run="{run}"] .picture')
+        assert signal.is_visible()
+        assert signal.locator('g rect').count() == marked
     page.get_by_label("Layer", exact=True).select_option("0")
     page.get_by_label("Head", exact=True).select_option("2")
     page.locator('figure[data-view="qk"][data-run="1"]').get_by_text("This run's heads are 0 to 1.").wait_for()
@@ -267,3 +275,13 @@ def test_what_can_be_read_without_a_script(chromium, file):
     assert page.locator("em", has_text="works").is_visible()
     assert page.locator(".command").first.inner_text().startswith("tlab train")
     context.close()
+
+
+def test_the_benchmark_opens_a_file(chromium):
+    command = [sys.executable, "-m", "tests.benchmarks.snapshots", "2,2,16,3", "--rounds", "1"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[1]
+    assert line.startswith("2,2,16,3 ")
+    assert "3 steps shown" in line
+    assert line.endswith(" 0 requests")

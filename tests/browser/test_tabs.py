@@ -3,9 +3,7 @@
 import gc
 import time
 
-import panel as pn
-
-from tests.browser.conftest import APP, free_port
+from tests.browser.conftest import served_here
 from tlab_core.run import LiveRun
 from tlab_dash.pages import PAGES
 from tlab_dash.views import VIEWS
@@ -29,16 +27,11 @@ def live_runs():
 
 
 def test_closing_a_tab_frees_its_run(chromium):
-    before, port = live_runs(), free_port()
-    server = pn.serve(
-        {"lab": str(APP)}, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
-        unused_session_lifetime_milliseconds=300, check_unused_sessions_milliseconds=300,
-    )
-    try:
-        pages = []
+    before, pages = live_runs(), []
+    with served_here() as address:
         for _ in range(2):
             page = chromium.new_page()
-            page.goto(f"http://127.0.0.1:{port}/lab")
+            page.goto(address)
             page.get_by_role("button", name="Train", exact=True).click()
             page.locator(".texts .now").wait_for()
             pages.append(page)
@@ -49,8 +42,6 @@ def test_closing_a_tab_frees_its_run(chromium):
             while live_runs() != before + remaining and time.monotonic() < deadline:
                 time.sleep(0.2)
             assert live_runs() == before + remaining
-    finally:
-        server.stop()
 
 
 def test_of_tabs_that_are_clicked_in_a_row_the_last_is_shown(tab):

@@ -105,7 +105,8 @@ def test_a_score_that_was_infinite_already_is_not_told():
     trainer = trainer_of(model=model_of(norm_type="None", init_std=3.0, num_layers=6))
     [record] = trainer.run(steps=1)
     assert record.divergence.site.endswith(".scores")
-    assert np.isinf(trainer.history["heads"]["qk_max"].sel(step=0, layer=record.divergence.layer)).any()
+    # Infinite or, where infinities were added up, undefined: that depends on the order in which a BLAS kernel adds.
+    assert not np.isfinite(trainer.history["heads"]["qk_max"].sel(step=0, layer=record.divergence.layer)).all()
     assert record.divergence.largest_score is None
     assert record.divergence.message.endswith("attention scores.")
 

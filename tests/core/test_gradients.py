@@ -5,6 +5,8 @@ import pytest
 
 from tests.core.grid import COMBINATIONS, small_batch, small_model
 from tlab_core import attention, workspace
+from tlab_core.checks.differences import compare_along
+from tlab_core.checks.report import BOUND
 
 # Each of the 225 combinations takes its other switches from its place in the list, so that all 8 mixtures come up often.
 SWITCHES = [{"qk_norm": bool(i & 1), "tie_embeddings": bool(i & 2), "use_bias": bool(i & 4)} for i in range(8)]
@@ -14,28 +16,9 @@ def mean_loss(model, tokens, targets):
     return model.shard_losses(tokens, targets, model.workspace()).mean()
 
 
-def slope_along(model, name, direction, tokens, targets, size):
-    """Return the loss's slope when one parameter moves along `direction`, by a central difference."""
-    parameter = model.parameters[name]
-    start = parameter.copy()
-    parameter[...] = start + size * direction
-    above = mean_loss(model, tokens, targets)
-    parameter[...] = start - size * direction
-    below = mean_loss(model, tokens, targets)
-    parameter[...] = start
-    return (above - below) / (2 * size)
-
-
 def assert_slope(model, name, direction, gradient, tokens, targets):
-    """A right gradient is met at one of three step sizes: a step that crosses ReLU's kink is wrong at that size only."""
-    analytic = float((gradient * direction).sum())
-    errors = []
-    for size in (1e-5, 1e-6, 1e-7):
-        numeric = slope_along(model, name, direction, tokens, targets, size)
-        errors.append(abs(numeric - analytic) / (abs(numeric) + abs(analytic) + 1e-4))
-        if errors[-1] < 2e-5:
-            return
-    raise AssertionError(f"{name}: gradient along a direction is {analytic}, by differences off by {errors}")
+    found = compare_along(lambda: mean_loss(model, tokens, targets), model.parameters[name], direction, gradient)
+    assert found.error < BOUND, f"{name}: {found}"
 
 
 def test_the_grid_has_all_225_combinations():

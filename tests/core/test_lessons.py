@@ -380,6 +380,6 @@ def test_the_benchmark_answers_wrong_use(registered, monkeypatch, capsys, argume
 
 @pytest.mark.slow
 def test_a_real_lesson_is_seen():
-    checked = call_json("lesson", "gated-units", "--check")
+    checked = call_json("lesson", "which-norm", "--check")
     assert checked["verdict"]["seen"] is True
     assert len(checked["measured"]) == 3

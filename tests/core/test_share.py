@@ -142,6 +142,35 @@ def test_a_bad_or_hostile_link_is_refused_in_words(link, message):
     assert len(str(refused.value)) < 1500
 
 
+def test_all_that_is_wrong_is_told_at_once():
+    with pytest.raises(ShareError) as refused:
+        from_query("a.num_layer=8&t.learning_rate=-1&corpus=storys&a.num_heads=3")
+    error = refused.value
+    assert len(error.faults) == 4
+    lines = str(error).split("\n")
+    assert lines[0] == "4 things are wrong with the link:"
+    for line, words in zip(lines[1:], ["Did you mean 'num_layers'", "must be a number above 0", "Did you mean 'stories'",
+                                       "To fix it, set architecture.num_heads to 2"], strict=True):  # fmt: skip
+        assert line.startswith("- The link")
+        assert words in line
+    assert [problem.fix for problem in error.problems] == [{"architecture.num_heads": 2}]
+
+
+def test_what_is_left_of_a_part_is_not_blamed_for_what_could_not_be_read():
+    with pytest.raises(ShareError) as refused:
+        from_query("a.hidden_dim=wide&a.num_heads=3")  # 3 heads may well share the width that was meant
+    assert refused.value.faults == [str(refused.value)]
+    assert "num_heads" not in str(refused.value)
+
+
+def test_a_link_that_is_no_link_at_all_is_told_of_in_a_few_lines():
+    with pytest.raises(ShareError) as refused:
+        from_query("&".join(f"x{i}=1" for i in range(150)))
+    assert len(refused.value.faults) == 150
+    assert str(refused.value).endswith("- and 145 more.")
+    assert len(str(refused.value)) < 1500
+
+
 def test_what_does_not_go_together_comes_with_its_fix():
     with pytest.raises(ShareError) as refused:
         from_query("a.num_heads=3")

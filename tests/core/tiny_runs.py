@@ -14,7 +14,7 @@ def model_of(**knobs):
 
 
 def trainer_of(tokens=TOKENS, model=None, **settings):
-    extras = {name: settings.pop(name) for name in ("probe", "answers", "experiment") if name in settings}
+    extras = {name: settings.pop(name) for name in ("probe", "answers", "experiment", "own_statistics") if name in settings}
     given = {"batch_size": 5, "seq_len": 8, "steps": 40, "warmup_steps": 4, "learning_rate": 0.01, "shards": 2, **settings}
     return Trainer(model or model_of(), tokens, Training(**given), **extras)
 

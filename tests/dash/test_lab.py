@@ -1,14 +1,16 @@
 import gc
 import time
 import weakref
+from types import SimpleNamespace
 
 import pytest
 
 from tlab_core.experiment import default_experiment
 from tlab_dash import Lab
+from tlab_dash.architecture_map import broken_part
 from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
-from tlab_dash.lab import PLOTS, broken_part
+from tlab_dash.lab import PLOTS
 from tlab_dash.theme import DARK, LIGHT
 
 TINY = with_knobs(default_experiment(), {
@@ -47,6 +49,40 @@ def settle(lab, condition, seconds=30):
 
 def crumbs(lab):
     return {part["part"]: part for part in lab.breadcrumb.trail["parts"]}
+
+
+def test_what_is_drawn_is_marked_while_a_new_run_is_built(lab):
+    told = []
+    watched = lab.shell.tell
+    lab.shell.tell = lambda **state: told.extend([state["building"]] if "building" in state else []) or watched(**state)
+    before = lab.session.run
+    lab.refresh()
+    assert told[-1] is False
+    lab.session.change(num_heads=1)
+    lab.refresh()
+    assert told[-1] is True
+    settle(lab, lambda: lab.session.run is not before)
+    assert lab.shell.building is False
+    assert lab._drawn[0] is lab.session.run
+
+
+def test_a_bad_address_gets_room_until_something_is_pressed(lab):
+    lab.session.trouble = "What is wrong."
+    lab.refresh()
+    assert lab.shell.trouble is True
+    lab.session.train()
+    lab.refresh()
+    assert lab.shell.trouble is False
+    lab.session.pause()
+
+
+def test_who_comes_when_all_places_were_taken_meanwhile_comes_again(lab, monkeypatch):
+    sent = []
+    monkeypatch.setattr(lab.shell, "_send_msg", sent.append)
+    monkeypatch.setattr("tlab_dash.lab.PLACES", SimpleNamespace(take=lambda *args: False, leave=lambda page: None))
+    lab._start_clock()
+    assert sent == [{"again": True}]
+    assert lab.session.run is None  # nothing trains for it
 
 
 def test_before_training_every_part_shows_something(lab):

@@ -92,11 +92,19 @@ def test_the_map_flips_between_the_two_drawings_and_only_in_the_first_step(lab, 
     assert drawn[4:] == ["Pre-LN", "Pre-LN"]
 
 
-def test_the_button_says_that_an_answer_comes_first(lab):
+def test_a_guess_comes_first(lab):
     taking = begun(lab)
+    lab.lesson_card.on_go("predict")
+    leaf = lab.lesson_card.leaf
+    assert (leaf["step"], leaf["next"]) == ("predict", "")
+    assert [step["name"] for step in leaf["steps"] if step["open"]] == ["look", "predict"]
+    assert block(lab, "button-skip")["label"] == "Skip the guess"
     lab.lesson_card.on_go("fresh")
-    assert block(lab, "button-run")["disabled"]
-    assert block(lab, "button-run")["hint"] == "Choose an answer first: step 2."
+    assert lab.lesson_card.leaf["step"] == "predict"
+    lab.lesson_card.on_predict("pre")
+    assert "button-skip" not in ids(lab)
+    assert lab.lesson_card.leaf["next"] == "fresh"
+    lab.lesson_card.on_go("fresh")
     runs = [taking.runs[key] for key in ("pre", "post")]
     losses = [nats(first(run, "validation", "loss")) for run in runs]
     assert [value for _, value in block(lab, "loss")["rows"]] == losses
@@ -110,6 +118,20 @@ def test_the_button_says_that_an_answer_comes_first(lab):
     assert block(lab, "question")["chosen"] == "same"
     lab.lesson_card.on_go("fresh")
     assert not block(lab, "button-run")["disabled"]
+
+
+def test_who_skips_the_guess_says_so_and_is_told_so(lab):
+    taking = begun(lab)
+    lab.lesson_card.on_go("predict")
+    lab.lesson_card.on_action("skip")
+    assert (taking.answer, lab.lesson_card.leaf["step"]) == (None, "fresh")
+    lab.lesson_card.on_action("run")
+    settle(lab, lambda: taking.doing == "done" and lab.session.run is taking.runs["pre"], seconds=120)
+    assert block(lab, "answers")["rows"][0] == ["You said", "Nothing: you skipped the guess"]
+    assert lab.lesson_card.leaf["announce"].startswith("You said: Nothing: you skipped the guess. ")
+    lab.lesson_card.on_go("predict")
+    assert block(lab, "hint")["text"] == "There was no guess, and the runs have begun."
+    assert "button-skip" not in ids(lab)
 
 
 def test_the_whole_lesson_speaks_with_the_numbers_that_were_measured(lab):

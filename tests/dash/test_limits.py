@@ -14,15 +14,16 @@ from tlab_core.experiment import default_experiment
 from tlab_core.limits import LimitError, Limits
 from tlab_core.settings import SettingsError
 from tlab_dash import limits as server
-from tlab_dash import run_bar, sharing
+from tlab_dash import run_bar, sharing, waiting
 from tlab_dash.controls import Knobs
 from tlab_dash.fleet import Fleet
 from tlab_dash.idle import Idle
 from tlab_dash.knob_names import with_knobs
-from tlab_dash.limits import Places, full_page, plain_page, server_limits, within
+from tlab_dash.limits import Places, plain_page, server_limits, within
 from tlab_dash.run_bar import notice
 from tlab_dash.serving import serve
 from tlab_dash.session import Session
+from tlab_dash.waiting import WaitingRoom
 
 FIRST = default_experiment()
 
@@ -141,9 +142,20 @@ def test_a_limit_that_can_not_be_used_is_said_on_the_page_and_in_the_log(monkeyp
 # ---- places
 
 
+class Page:
+    """Whatever a browser shows."""
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
 def test_as_many_pages_are_open_as_there_are_places():
     places = Places()
-    pages = [type("Page", (), {})() for _ in range(3)]
+    pages = [Page() for _ in range(3)]
     assert [places.take(page, 2) for page in pages] == [True, True, False]
     places.leave(pages[0])
     assert places.take(pages[2], 2)
@@ -153,12 +165,95 @@ def test_as_many_pages_are_open_as_there_are_places():
     del pages
     gc.collect()
     assert len(places) == 0  # a page that went without a word
-    assert all(places.take(page, None) for page in [type("Page", (), {})() for _ in range(100)])
+    assert all(places.take(page, None) for page in [Page() for _ in range(100)])
 
 
-def test_whoever_gets_no_place_is_told(monkeypatch):
-    monkeypatch.setattr(server, "PLACES", [None] * 30)
-    assert "This lab is full: 30 pages are open" in full_page().object
+def test_a_page_that_was_only_sent_has_no_place():
+    places, asked, visitor = Places(), Page(), Page()
+    assert places.send(asked, 1)  # somebody asks whether the server answers, and no browser comes
+    assert len(places) == 0
+    assert places.send(visitor, 1)
+    assert places.take(visitor, 1)
+    assert not places.take(asked, 1)
+    assert not places.send(Page(), 1)
+
+
+def test_no_more_models_are_built_for_nobody_than_a_few():
+    places = Places()
+    pages = [Page() for _ in range(30)]
+    assert sum(places.send(page, 2) for page in pages) == 2 + server.MORE_SENT
+
+
+def test_who_has_waited_longest_is_called_first_and_nobody_comes_between():
+    clock = Clock()
+    places, pages = Places(clock), [Page() for _ in range(2)]
+    assert all(places.take(page, 2) for page in pages)
+    first, second, third = line = [Page() for _ in range(3)]
+    for page in line:
+        places.wait(page)
+    assert [places.before(page) for page in line] == [0, 1, 2]
+    assert places.call(first, 2) == ""
+    places.leave(pages[0])
+    assert not places.send(Page(), 2)  # the place is theirs who wait
+    assert places.call(second, 2) == ""
+    token = places.call(first, 2)
+    assert token
+    assert places.before(second) == 0
+    assert places.call(second, 2) == ""  # it is kept for the first
+    assert not places.send(Page(), 2)
+    assert not places.send(Page(), 2, "some other token")
+    came = Page()
+    assert places.send(came, 2, token)
+    assert places.take(came, 2, token)
+    assert len(places) == 2
+    assert not places.send(Page(), 2, token)  # a token is good for one place
+    places.leave(second)  # who closes the page leaves the line
+    del second
+    assert places.before(third) == 0
+
+
+def test_a_place_that_nobody_came_for_goes_to_the_next():
+    clock = Clock()
+    places, first, second = Places(clock), Page(), Page()
+    places.wait(first)
+    places.wait(second)
+    token = places.call(first, 1)
+    assert places.call(second, 1) == ""
+    clock.now += server.KEPT_SECONDS + 1
+    assert places.call(second, 1)
+    assert not places.take(Page(), 1, token)
+
+
+def test_a_token_brings_its_page_and_not_any_number_of_them():
+    places, first = Places(), Page()
+    places.wait(first)
+    token, pages = places.call(first, 1), [Page() for _ in range(5)]
+    assert [places.send(page, 1, token) for page in pages] == [True] * server.SENDS + [False] * 2
+    assert places.take(pages[0], 1, token)
+
+
+def test_whoever_gets_no_place_is_told_how_many_are_before(monkeypatch):
+    places = Places()
+    monkeypatch.setattr(waiting, "PLACES", places)
+    page, rooms = Page(), [WaitingRoom(1) for _ in range(3)]
+    assert places.take(page, 1)
+    sent = []
+    for room in rooms:
+        monkeypatch.setattr(room, "_send_msg", sent.append)
+        places.wait(room)
+    for room in rooms:
+        room.refresh()
+    assert "1 page is open, as many as this lab has room for" in rooms[0].line["full"]
+    assert [room.line["before"] for room in rooms] == [
+        "You are next.", "1 person is before you.", "2 people are before you."]
+    places.leave(page)
+    sent.clear()
+    rooms[0].refresh()
+    (news,) = sent
+    came = Page()
+    assert places.take(came, 1, news["come"])
+    rooms[1].refresh()
+    assert rooms[1].line["before"] == "You are next."
 
 
 # ---- many at once

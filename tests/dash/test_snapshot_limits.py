@@ -1,18 +1,21 @@
 """Snapshots: what is left out, what is refused, how large they become, and the command that writes them."""
 
+import errno
 import re
+from copy import copy
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from tests.core.tiny_runs import trainer_of
 from tests.dash.fakes import fake_run
 from tests.dash.kept_runs import keep_runs
 from tests.dash.snapshots import blocks, index, noisy, small
 from tlab_core import LiveRun
 from tlab_core.cli.main import tlab
 from tlab_core.run import Sample
-from tlab_dash.snapshot import SnapshotError, runs_of, snapshot, snapshot_bytes
+from tlab_dash.snapshot import SnapshotError, page, runs_of, snapshot, snapshot_bytes
 
 pytestmark = pytest.mark.slow  # each makes whole files
 
@@ -82,6 +85,9 @@ def test_a_run_that_stopped_earlier_shows_its_last_record(run, other):
     ({"steps": 0}, "steps is 0: it must be a whole number from 1 on."),
     ({"steps": 2.5}, "steps is 2.5"),
     ({"megabytes": 0}, "megabytes is 0: it must be above 0."),
+    ({"steps": True}, "steps is True"),
+    ({"title": 5}, "title = 5 is not allowed: it must be a text."),
+    ({"notes": None}, "notes = None is not allowed: it must be a text."),
     ({"notes": "x" * 200_001}, "the notes have 200,001 characters, and at most 200,000 are taken."),
 ])
 def test_what_cannot_be_is_refused(run, options, message):
@@ -96,13 +102,32 @@ def test_nine_runs_and_empty_runs_are_refused(run):
         snapshot_bytes({"empty": fake_run(records=0)})
 
 
+@pytest.mark.parametrize(("given", "message"), [
+    (None, "None is no run: a snapshot shows a LiveRun or a saved run, several in a list or a dict, or a Lab."),
+    ("first", "'first' is no run: .* Open it first"),
+    ({1: None}, "a run is named 1: its name must be a text"),
+    ({"a": 5}, "this int is no run"),
+    (SimpleNamespace(session=SimpleNamespace(run=None, ghost=None, closed=True)), "this lab was closed"),
+    (SimpleNamespace(session=SimpleNamespace(run=None, ghost=None, closed=False)), "this lab is still building"),
+])
+def test_what_is_no_run_is_refused(given, message):
+    with pytest.raises(SnapshotError, match=message):
+        runs_of(given)
+
+
+def test_of_a_trainer_there_is_no_snapshot():
+    with pytest.raises(SnapshotError, match="this Trainer is no run: .* train a LiveRun"):
+        runs_of(trainer_of())
+
+
 def test_runs_are_taken_from_a_lab_a_list_or_one(run, other):
     lab = SimpleNamespace(session=SimpleNamespace(run=run, ghost=other))
     assert runs_of(lab) == {"now": run, "ghost": other}
     assert runs_of(SimpleNamespace(session=SimpleNamespace(run=run, ghost=None))) == {"now": run}
     assert runs_of([run, other]) == {"run 1": run, "run 2": other}
     assert runs_of(run) == {"the run": run}
-    same = SimpleNamespace(name="same")
+    same = copy(run)
+    same.name = "same"
     with pytest.raises(SnapshotError, match="two runs have the name 'same'"):
         runs_of([same, same])
 
@@ -111,6 +136,21 @@ def test_a_file_is_written(run, tmp_path):
     written = snapshot(run, tmp_path / "run.html", title="Mine")
     assert (tmp_path / "run.html").read_bytes() == written.html
     assert b"<title>Mine</title>" in written.html
+    assert repr(written) == "Snapshot(left_out=())"
+
+
+def test_what_cannot_be_written_to_is_said(run, tmp_path, monkeypatch):
+    with pytest.raises(SnapshotError, match=r"is a folder: name a file in it, such as '.*run\.html'"):
+        snapshot(run, tmp_path)
+    with pytest.raises(SnapshotError, match=r"there is no folder '.*none' to write 'run\.html' to: make it first"):
+        snapshot(run, tmp_path / "none" / "run.html")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(page, "write_whole", full)
+    with pytest.raises(SnapshotError, match=r"run\.html' can't be written: the disk is full\."):
+        snapshot(run, tmp_path / "run.html")
 
 
 # Sizes -------------------------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ def test_the_sentences_are_about_the_step_that_is_shown(far_run):
     told = [sentence.text for sentence in sentences(session_of(far_run, EARLIER, **more))]
     loss = far_run.recorder.group("train")["loss"].values[:EARLIER].mean()
     assert told[0] == "Step 4: learning rate 0.002 became 0.003."
-    assert told[1].startswith(f"Step {EARLIER}: loss {loss:.2f}, untrained ")
+    assert told[1].startswith(f"Step {EARLIER}: loss {loss:.2f}, ")
+    assert " before training. Letter pairs alone give " in told[1]
     told = [sentence.text for sentence in sentences(session_of(far_run, 0, **more))]
     assert told[0].startswith("Step 0: loss ")
     far_run.marks = []

@@ -9,17 +9,21 @@ from tlab_core.config import Architecture, Training
 from tlab_core.experiment import Experiment
 from tlab_core.run import LiveRun, Mark
 from tlab_dash import views
+from tlab_dash.live import drawn
 from tlab_dash.selection import Selection
 from tlab_dash.theme import DARK, LIGHT
 from tlab_dash.views import tokens
-from tlab_dash.views.heads import role, tiles_across
+from tlab_dash.views.heads import SHORT, role, tiles_across
+from tlab_dash.views.roles import KEY, ROLES
 from tlab_dash.views.series import MOST_POINTS, WINDOW, moving_average, thinned
 
 VIEWS = [view for _, view in views.VIEWS.items()]
 MAY_BE_EMPTY = {
     (view, part) for view in ("weight_map", "head_scores", "qk_scores") for part in ("on_dark", "on_bright", "on_card")
 } | {("qk", "names_before"), ("qk", "names_after"),  # numbers by what they stand on, names by the side with room
-     ("weight_history", "dot")}  # a line of one point
+     ("weight_history", "dot")} | {  # a line of one point
+         # Nothing that one has not defined is drawn: test_extending.py defines some.
+         ("own_statistic", part) for part in ("lines", "chosen", "ghost", "names")}
 each_view = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 
 
@@ -213,6 +217,19 @@ def test_the_names_of_the_baselines_never_overprint(run):
         assert (gaps >= 0.129).all()
 
 
+def test_no_line_strikes_through_the_names_of_the_baselines(run):
+    """They are drawn after the curves that cross them, on the card's colour."""
+    columns = views.loss.columns(run, Selection(), ghost=run)
+    parts = views.loss.drawn(columns)
+    assert all(parts.index(part) < parts.index("baseline_names") for part in ("baselines", "ghost", "train", "average"))
+    for theme in (LIGHT, DARK):
+        _, handles = drawn(views.loss, columns, theme)
+        ground, letters = (handles[part]["glyph"] for part in ("baseline_grounds", "baseline_names"))
+        assert (ground.background_fill_color, ground.background_fill_alpha) == (theme.surface, 0.85)
+        assert (ground.text_alpha, letters.text_alpha) == (0, 1)  # no name's ground lies on another's letters
+        assert letters.background_fill_color is None
+
+
 # Signal ------------------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +365,25 @@ def test_a_role_needs_a_score(scores, word):
     assert role(scores, positions=64) == word
 
 
+def test_every_name_that_a_head_can_have_is_explained_and_no_other():
+    names = {*ROLES.values(), "even", "mixed"}
+    assert {name.split()[0] for name, _ in KEY} == names
+    for short in SHORT.values():
+        assert any(f"(short: {short})" in meaning for _, meaning in KEY)
+
+
+def test_the_places_inside_a_layer_are_named_on_both_sides_in_turns(run):
+    columns = views.layer_statistics.columns(run, pinned(run, layer=1))
+    figure, _ = drawn(views.layer_statistics, columns, DARK)
+    left, right = figure.left[0], figure.right[0]
+    names = list(columns["places"]["name"])
+    assert [left.major_label_overrides[place] for place in left.ticker.ticks] == names[::2]
+    assert [right.major_label_overrides[place] for place in right.ticker.ticks] == names[1::2]
+    assert list(figure.ygrid[0].ticker.ticks) == list(range(len(names)))
+    assert left.major_label_text_color == right.major_label_text_color == DARK.muted
+
+
+
 # One head ----------------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +463,19 @@ def test_qk_names_stand_within_the_plot_on_the_side_with_more_room(score, part, 
     columns = views.qk.columns(run, Selection())
     named = zip(columns[part]["name"], columns[part]["score"], strict=True)
     assert [place for name, place in named if "largest" in name] == [pytest.approx(at)]
+
+
+def test_qk_reaches_to_the_largest_score_where_the_last_bin_holds_all_that_lies_beyond():
+    run = fake_run(records=1)
+    heads = {name: found.values[-1] for name, found in run.recorder.group("heads").data_vars.items()}
+    counts = np.zeros_like(run.recorder.group("qk_histograms")["count"].values[-1])
+    counts[..., -1] = counts[..., counts.shape[-1] // 2] = 8
+    run.recorder.append("heads", 5, heads | {"qk_max": np.full_like(heads["qk_max"], 2544)})
+    run.recorder.append("qk_histograms", 5, {"count": counts})
+    columns = views.qk.columns(run, Selection())
+    assert views.qk.limits(columns)[0][1] == 2544
+    bars = columns["bars"]
+    assert ((bars["right"] - bars["left"]) * bars["top"]).sum() == pytest.approx(1)
 
 
 def test_a_fresh_models_scores_look_near_zero():

@@ -69,6 +69,12 @@ def test_what_was_measured_is_written_into_the_drawn_figure(view, session):
             np.testing.assert_array_equal(np.asarray(column), np.asarray(fresh.sources[part].data[name]))
 
 
+def test_the_bars_say_what_they_are(session):
+    measure(session.run)
+    (legend,) = LivePlot(views.long_loss, session).figure.legend
+    assert "± one standard error" in [item.label.value for item in legend.items if item.visible]
+
+
 def test_the_loss_is_by_position_with_its_error(session):
     found = measure(session.run)
     columns = shown(views.long_loss, session)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import param
-from panel.custom import JSComponent
 
 from tlab_dash.architecture_map.colouring import paint
 from tlab_dash.architecture_map.drawing import drawing
 from tlab_dash.architecture_map.values import GRADIENT, RATIO, SIGNAL, STATISTICS, MapValues, Scale, widen
 from tlab_dash.architecture_map.wiring import Wiring, changed_parts
+from tlab_dash.component import STATIC, Component
 from tlab_dash.theme import DARK, LIGHT
 
 
-class ArchitectureMap(JSComponent):
+class ArchitectureMap(Component):
     """Shows an architecture; feed it with `update`, watch `pressed` to hear of a press on a layer.
 
     >>> from tlab_core import Architecture
@@ -36,7 +34,7 @@ class ArchitectureMap(JSComponent):
     paint = param.Dict(default={}, doc="Today's colours and numbers on that drawing.")
     swept = param.Dict(default={}, doc="The newest sweep: colours and numbers `down` and `up` again, the `count` so far.")
 
-    _esm = Path(__file__).parents[1] / "static" / "architecture_map.js"
+    _esm = STATIC / "architecture_map.js"
     _stylesheets = (
         ":host { display: block; } .tlab-map-holder { width: 100%; height: 100%; }"
         " .tlab-map-holder > svg { width: 100%; height: 100%; } .tlab-map-holder.natural > svg { height: auto; }",
@@ -52,6 +50,11 @@ class ArchitectureMap(JSComponent):
         super().__init__(**params)
         looks = ["statistic", "selected", "compact", "dark", "drawing_height", "drawing_width"]
         self.param.watch(lambda _: self._redraw(), looks)
+
+    def on_press(self, layer: int) -> None:
+        """Note a press on a layer, if there is such a one."""
+        if self._architecture is not None and layer in range(self._architecture.num_layers):
+            self.pressed = {"layer": int(layer), "count": self.pressed.get("count", 0) + 1}
 
     def update(
         self,

@@ -298,16 +298,22 @@ class _Pen:
         if name == ATTENTION:
             sign = glyphs.tiles(x + 6, top, side + 2, side, min(4, self.wiring.heads))
         else:
-            xs = [x + 6 + (side + 2) * t / 12 for t in range(13)]
-            curve = ACTIVATIONS.get(self.wiring.activation).curve([t / 2 - 3 for t in range(13)])
-            sign = svg.path(glyphs.polyline([(px, top + side - 2 - (side - 3) * float(v) / 3)
-                                             for px, v in zip(xs, curve, strict=True)]), class_="stroke")
+            sign = self.small_curve(x + 6, top, side)
         return [
             svg.element("title", NAMES[name]),
             svg.rectangle(x, y, width, height, rx=5, class_="fill shape", style=self.fill(key)),
             sign,
             self.number(key, x + width - 8, y + height / 2 + 4, class_="number right"),
         ]
+
+    def small_curve(self, x: float, top: float, side: float) -> Markup:
+        """The activation's curve in a small square."""
+        kind = ACTIVATIONS.look(self.wiring.activation)
+        if not hasattr(kind, "curve"):
+            return glyphs.initial(self.wiring.activation, x + side / 2, top + side / 2, side / 2)
+        curve = kind.curve([t / 2 - 3 for t in range(13)])
+        return svg.path(glyphs.polyline([(x + (side + 2) * t / 12, top + side - 2 - (side - 3) * float(value) / 3)
+                                         for t, value in enumerate(curve)]), class_="stroke")
 
     # Ends of the road ----------------------------------------------------------------------------------------------
 

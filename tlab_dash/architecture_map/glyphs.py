@@ -130,7 +130,9 @@ def table(x: float, y: float, width: float, height: float) -> Markup:
 
 def activation(x: float, y: float, width: float, height: float, name: str) -> Markup:
     """The activation's own curve, as training computes it. Gated: one pipe is bent, one is straight, and they multiply."""
-    kind = ACTIVATIONS.get(name)
+    kind = ACTIVATIONS.look(name)
+    if not hasattr(kind, "curve"):  # one that is not here any more: what is known of it is its name
+        return initial(name, x + width / 2, y + height / 2, min(width, height) / 2)
     if not kind.gated:
         side = min(width, 1.5 * height)
         return _curve(x + (width - side) / 2, y, side, height, kind.curve)

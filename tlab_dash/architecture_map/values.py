@@ -120,3 +120,16 @@ def written_ratio(value: float) -> str:
     ('9.04×', '0.5×', '160×')
     """
     return f"{written(value)}×"
+
+
+def broken_part(site: str) -> str:
+    """Return the part of the map in which a trace site lies.
+
+    >>> broken_part("blocks.3.scores"), broken_part("blocks.0.preactivation.gradient"), broken_part("residual.2")
+    ('blocks.3.attention', 'blocks.0.mlp', 'residual.2')
+    """
+    parts = site.removesuffix(".gradient").split(".")
+    if parts[0] != "blocks":
+        return ".".join(parts[:2])
+    inside = parts[2] in ("norm2", "post_norm2", "preactivation", "activation", "mlp")
+    return f"blocks.{parts[1]}.{'mlp' if inside else 'attention'}"

@@ -47,10 +47,10 @@ class Wiring:
             width=architecture.hidden_dim,
             ff_width=architecture.resolved_ff_dim,
             vocabulary=architecture.vocab_size,
-            norm=str(architecture.norm_type),
-            layout=str(architecture.residual_type),
-            activation=str(architecture.activation_type),
-            position=str(architecture.pos_encoding_type),
+            norm=_name(architecture.norm_type),
+            layout=_name(architecture.residual_type),
+            activation=_name(architecture.activation_type),
+            position=_name(architecture.pos_encoding_type),
             tied=bool(architecture.tie_embeddings),
             qk_norm=bool(architecture.qk_norm),
         )
@@ -58,21 +58,21 @@ class Wiring:
     @property
     def norms(self) -> dict[str, str]:
         """Which norms each branch has: from the place (`BEFORE`, `ON_ROAD`, `AFTER`) to the norm's name in the layout."""
-        if not NORMS.get(self.norm).measured:
+        if not NORMS.look(self.norm).measured:
             return {}
-        layout = RESIDUALS.get(self.layout)
+        layout = RESIDUALS.look(self.layout)
         places = (ON_ROAD,) if layout.norm_on_the_road else (BEFORE, AFTER)
         return dict(zip(places, layout.norms, strict=False))
 
     @property
     def has_final_norm(self) -> bool:
         """Whether a norm stands before the head."""
-        return NORMS.get(self.norm).measured and RESIDUALS.get(self.layout).final_norm
+        return NORMS.look(self.norm).measured and RESIDUALS.look(self.layout).final_norm
 
     @property
     def position_joins_stream(self) -> bool:
         """Whether position is added to the stream above layer 0."""
-        return POSITIONS.get(self.position).table
+        return POSITIONS.look(self.position).table
 
     @property
     def position_in_attention(self) -> bool:
@@ -105,6 +105,11 @@ class Wiring:
                 for place, key in self.norm_keys(layer, branch).items():
                     looks[key] = (self.norm, place)
         return looks
+
+
+def _name(value: object) -> str:
+    """Return a component's name; one that is not here keeps what is known of it (`Absent`)."""
+    return value if isinstance(value, str) else str(value)
 
 
 def changed_parts(before, after) -> set[str]:

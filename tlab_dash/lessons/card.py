@@ -74,8 +74,8 @@ class LessonCard(Component):
     def on_action(self, action: str) -> None:
         """Carry out a press of a button."""
         presses = {
-            "run": Taking.run, "repair": Taking.repair, "check": Taking.check, "stop_check": Taking.stop_check,
-            "back_on_stage": Taking.back_on_stage,
+            "run": Taking.run, "skip": Taking.skip, "repair": Taking.repair, "check": Taking.check,
+            "stop_check": Taking.stop_check, "back_on_stage": Taking.back_on_stage,
         }
         action = str(action)  # whatever it was that came
         if action in presses:

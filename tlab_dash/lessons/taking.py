@@ -31,6 +31,7 @@ class Taking:
 
     step      the key in STEPS of the leaf that is open
     answer    the key of the guess, None before there is one
+    skipped   whether it was said aloud that there will be no guess
     doing     "opening", "ready" (to run), "racing", "others" (those that don't race), "reading" (its numbers) or "done"
     runs      the lesson's runs of the first seed by key, as far as they are built; MENDED is the repaired one
     measured  its numbers, by name, of each of SEEDS that was run, in their order
@@ -49,6 +50,7 @@ class Taking:
         self._left = False
         self.step = "look"
         self.answer: str | None = None
+        self.skipped = False
         self.turned_up = False  # whether the repair's knob was turned
         self.doing = "opening"
         self.runs: dict = {}
@@ -73,8 +75,15 @@ class Taking:
         """Return the steps of this lesson, in their order."""
         return [step for step in STEPS if step != "repair" or self.lesson.repair is not None]
 
+    @property
+    def guessed(self) -> bool:
+        """Return whether the question is settled: by a guess, or by saying that there will be none."""
+        return self.answer is not None or self.skipped
+
     def may(self, step: str) -> bool:
-        """Return whether a step can be gone to: what shows numbers can't before there are any."""
+        """Return whether a step can be gone to: what shows numbers can't before there are any, nor before a guess."""
+        if step == "fresh" and not self.guessed:
+            return False
         if step == "race" and self.doing in ("opening", "ready"):
             return False  # it is come to by running it
         return step in self.steps and (step in BEFORE_NUMBERS or self.doing == "done")
@@ -87,11 +96,17 @@ class Taking:
     def predict(self, answer: str) -> None:
         """Guess; a guess can be changed until the runs have begun."""
         if answer in self.lesson.prediction.options and self.doing in ("opening", "ready"):
-            self.answer = answer
+            self.answer, self.skipped = answer, False
+
+    def skip(self) -> None:
+        """Go on without a guess."""
+        if self.answer is None and self.doing in ("opening", "ready"):
+            self.skipped = True
+            self.go("fresh")
 
     def run(self) -> None:
-        """Let the runs race, and then read their numbers. It needs a guess, and is done once."""
-        if self.answer is None or self.doing != "ready":
+        """Let the runs race, and then read their numbers. It needs a guess or its refusal, and is done once."""
+        if not self.guessed or self.doing != "ready":
             return
         self.doing, self.step, self.trouble = "racing", "race", ""
         self._do(self._go_on)
@@ -99,7 +114,7 @@ class Taking:
     def takes_train(self) -> bool:
         """Return whether a press of Train was the lesson's: before the runs begin it runs them, if there is a guess."""
         if self.doing in ("opening", "ready"):
-            self.step = "predict" if self.answer is None else self.step
+            self.step = self.step if self.guessed else "predict"
             self.run()
             return True
         return self.doing == "reading" or self.behind is not None

@@ -79,11 +79,16 @@ def predict(taking: Taking, session: Session) -> list[Block]:
     """The question and its answers."""
     locked = taking.doing not in ("opening", "ready")
     options = [{"key": key, "label": label} for key, label in taking.lesson.prediction.options.items()]
-    hint = "The guess stands: the runs have begun." if locked else "Guess before anything runs. A wrong guess teaches most."
+    hint = "Guess before anything runs. A wrong guess teaches most."
+    if locked:
+        hint = "There was no guess, and the runs have begun." if taking.answer is None else \
+            "The guess stands: the runs have begun."
+    skip = [] if locked or taking.guessed else [button("skip", "Skip the guess")]
     return [
         {"id": "question", "kind": "choice", "question": taking.lesson.prediction.question, "options": options,
          "chosen": taking.answer or "", "locked": locked},
         text("hint", hint, "aside"),
+        *skip,
     ]
 
 
@@ -132,7 +137,7 @@ def reveal(taking: Taking, session: Session) -> list[Block]:
     lesson, verdict = taking.lesson, taking.lesson.verdict(taking.measured[:1])
     data = lesson.prediction.options[verdict.outcome]
     return [
-        table("answers", "", [("You said", lesson.prediction.options[taking.answer]), ("The runs say", data)], "said"),
+        table("answers", "", [("You said", guess(taking)), ("The runs say", data)], "said"),
         text("verdict", verdict.sentence, "lead"),
         *examples(taking),
         *stage(taking, session),
@@ -254,8 +259,7 @@ def examples(taking: Taking) -> list[Block]:
 
 def run_button(taking: Taking) -> Block:
     """Return the button that starts the race."""
-    hint = "" if taking.answer is not None else "Choose an answer first: step 2."
-    return button("run", f"Run to step {taking.lesson.steps}", True, taking.answer is None, hint)
+    return button("run", f"Run to step {taking.lesson.steps}", True)
 
 
 def standing(taking: Taking, session: Session) -> list[Block]:
@@ -307,6 +311,11 @@ def _trouble(taking: Taking, session: Session) -> list[Block]:
     return blocks
 
 
+def guess(taking: Taking) -> str:
+    """Return the guess in its own words, or that there was none."""
+    return "Nothing: you skipped the guess" if taking.answer is None else taking.lesson.prediction.options[taking.answer]
+
+
 def said(taking: Taking) -> str:
     """Return the guess as a sentence.
 
@@ -314,7 +323,7 @@ def said(taking: Taking) -> str:
     >>> said(S(answer="same", lesson=S(prediction=S(options={"same": "About the same"}))))
     'You said: About the same.'
     """
-    return f"You said: {taking.lesson.prediction.options[taking.answer].rstrip('.')}."
+    return f"You said: {guess(taking).rstrip('.')}."
 
 
 def differ(taking: Taking) -> bool:

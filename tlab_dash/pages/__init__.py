@@ -14,9 +14,10 @@ from tlab_dash.pages.long import long  # isort: skip
 
 from tlab_dash.pages.text import text  # isort: skip
 from tlab_dash.pages.code import code  # isort: skip
+from tlab_dash.pages.own import own  # isort: skip
 from tlab_dash.pages.lessons import lessons  # isort: skip
 
 __all__ = [
-    "PAGES", "Board", "Card", "Page", "attention", "code", "gradients", "lessons", "long", "neuron", "qk", "signal", "text",
-    "training", "weights",
+    "PAGES", "Board", "Card", "Page", "attention", "code", "gradients", "lessons", "long", "neuron", "own", "qk", "signal",
+    "text", "training", "weights",
 ]

@@ -47,6 +47,7 @@ class Page:
 
     selects  the parts of the selection (see `trail.PARTS`) that the page lets one choose, as labelled selects
     rows     how many rows share the height of a laptop's screen; a phone stacks the cards
+    when     whether it has a tab at all, asked when a lab is made
     """
 
     name: str
@@ -55,6 +56,7 @@ class Page:
     cards: tuple[Card, ...]
     selects: tuple[str, ...] = ()
     rows: int = 2
+    when: Callable[[], bool] = lambda: True
 
     def __post_init__(self):
         PAGES.register(self.name)(self)

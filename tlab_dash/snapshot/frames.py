@@ -32,7 +32,9 @@ class Shown:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What a run must have for there to be a picture."""
+        """What a run must have for there to be a picture; where a layer is picked, all layers are on it."""
+        if self.picks == "layer":
+            return ()
         return ("layer", "head") if self.picks == "position" else self.varies
 
 

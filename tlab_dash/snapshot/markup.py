@@ -7,6 +7,7 @@ from html import escape
 
 from tlab_core.run import Run
 from tlab_dash.architecture_map import drawing
+from tlab_dash.readable import readable
 from tlab_dash.selection import sizes
 from tlab_dash.snapshot import told
 from tlab_dash.snapshot.frames import SHOWN, Shown
@@ -144,7 +145,8 @@ def code(runs: Mapping[str, Run]) -> str:
         whose = f" · {', '.join(part.used_by)}" if len(part.used_by) < len(runs) else ""
         found.append(f"<details><summary>{escape(f'{part.kind}: {part.name}{whose}')}</summary>"
                      f"<pre><code>{escape(part.source)}</code></pre></details>")  # fmt: skip
-    return f'<section class="card wide long code"><h2>The code of its parts</h2><div>{"".join(found)}</div></section>'
+    return (f'<section class="card wide long code"><h2>The code of its parts</h2><div>{"".join(found)}</div>'
+            '<p class="printed">Left out in print. The file itself has it.</p></section>')
 
 
 def notes(markdown: str) -> str:
@@ -153,8 +155,8 @@ def notes(markdown: str) -> str:
 
 
 def _shown(token: str) -> str:
-    return "⏎\n" if token == "\n" else token
+    return "⏎\n" if token == "\n" else readable(token)
 
 
 def _line(text: str) -> str:
-    return text.replace("\n", " ⏎ ")
+    return readable(text).replace("\n", " ⏎ ")

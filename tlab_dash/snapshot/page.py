@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from tlab_core.corpora import corpus_title
+from tlab_core.experiment import Experiment
 from tlab_core.run import Run
-from tlab_core.runs.files import write_whole
+from tlab_core.runs.files import reason, shortened, write_whole
+from tlab_core.trainer import Trainer
+from tlab_core.trainer_run import TrainerRun
 from tlab_dash.architecture_map import Scale, map_values, widen
 from tlab_dash.architecture_map.values import GRADIENT
 from tlab_dash.component import STATIC
@@ -41,14 +44,25 @@ SCRIPTS = ("snapshot_data.js", "snapshot_plot.js", "snapshot.js")
 class Snapshot:
     """A finished snapshot: the file's content, and in sentences what of the runs it leaves out."""
 
-    html: bytes
+    html: bytes = field(repr=False)  # a cell shows what stands at its end
     left_out: tuple[str, ...]
 
 
 def snapshot(run_or_lab: Any, path: str | Path, **options) -> Snapshot:
-    """Write a run, several runs or what a lab shows as one HTML file to `path`; options as for `snapshot_bytes`."""
+    """Write a run, several runs or what a lab shows as one HTML file to `path`; options as for `snapshot_bytes`.
+
+    Raises SnapshotError, besides, for a path that can't be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise SnapshotError(f"{str(path)!r} is a folder: name a file in it, such as {str(path / 'run.html')!r}.")
+    if not path.parent.is_dir():
+        raise SnapshotError(f"there is no folder {str(path.parent)!r} to write {path.name!r} to: make it first.")
     made = snapshot_bytes(runs_of(run_or_lab), **options)
-    write_whole(Path(path), made.html)
+    try:
+        write_whole(path, made.html)
+    except OSError as error:
+        raise SnapshotError(f"{str(path)!r} can't be written: {reason(error)}.") from error
     return made
 
 
@@ -65,7 +79,7 @@ def snapshot_bytes(
     SnapshotError for no run or too many, a run with nothing on record, and one that does not fit even at a single step. The
     runs may go on training meanwhile.
     """
-    _check(runs, notes, steps, megabytes)
+    _check(runs, title, notes, steps, megabytes)
     runs = {name: Still(run) for name, run in runs.items()}
     recorded = np.unique(np.concatenate([steps_of(run) for run in runs.values()]))
     stops = _spread(recorded, steps)
@@ -87,12 +101,21 @@ def snapshot_bytes(
 def runs_of(run_or_lab: Any) -> dict[str, Run]:
     """Return what a snapshot is to show, by name: a run, runs in a list or a dict, or a lab's run and its ghost."""
     if isinstance(run_or_lab, Mapping):
+        for name, run in run_or_lab.items():
+            if not isinstance(name, str):
+                raise SnapshotError(f"a run is named {name!r}: its name must be a text, which stands above it.")
+            _check_run(run)
         return dict(run_or_lab)
     if session := getattr(run_or_lab, "session", None):
+        if session.run is None:
+            raise SnapshotError("this lab was closed: take the snapshot before." if session.closed else
+                                "this lab is still building its first model: show it, or wait a moment.")
         return {name: run for name, run in (("now", session.run), ("ghost", session.ghost)) if run is not None}
-    runs = list(run_or_lab) if isinstance(run_or_lab, Sequence) else [run_or_lab]
+    many = isinstance(run_or_lab, Sequence) and not isinstance(run_or_lab, str)
+    runs = list(run_or_lab) if many else [run_or_lab]
     named: dict[str, Run] = {}
     for place, run in enumerate(runs, 1):
+        _check_run(run)
         name = getattr(run, "name", None) or ("the run" if len(runs) == 1 else f"run {place}")
         if name in named:
             raise SnapshotError(f"two runs have the name {name!r}: give each a name of its own, as a dict of runs.")
@@ -100,11 +123,26 @@ def runs_of(run_or_lab: Any) -> dict[str, Run]:
     return named
 
 
-def _check(runs: Mapping[str, Run], notes: str, steps: int, megabytes: float) -> None:
+def _check_run(run: Any) -> None:
+    if isinstance(run, Run) and isinstance(run.experiment, Experiment):
+        return
+    what, hint = f"this {type(run).__name__}", ""
+    if run is None or isinstance(run, str):
+        what, hint = shortened(run), " Open it first: RunStore(folder).open(name)." if run else ""
+    elif isinstance(run, Trainer | TrainerRun):
+        hint = " It knows nothing of its text, nor how to make the run again: train a LiveRun."
+    raise SnapshotError(f"{what} is no run: a snapshot shows a LiveRun or a saved run, several in a list or a dict, or a "
+                        f"Lab.{hint}")
+
+
+def _check(runs: Mapping[str, Run], title: str, notes: str, steps: int, megabytes: float) -> None:
+    for what, text in (("title", title), ("notes", notes)):
+        if not isinstance(text, str):
+            raise SnapshotError(f"{what} = {text!r} is not allowed: it must be a text.")
     if not 1 <= len(runs) <= MOST_RUNS:
         raise SnapshotError(f"a snapshot shows 1 to {MOST_RUNS} runs, and {len(runs)} came."
                             + (" Train one first." if not runs else ""))  # fmt: skip
-    if not (isinstance(steps, int) and steps >= 1):
+    if not (isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1):
         raise SnapshotError(f"steps is {steps!r}: it must be a whole number from 1 on.")
     if not megabytes > 0:
         raise SnapshotError(f"megabytes is {megabytes!r}: it must be above 0.")
@@ -197,10 +235,7 @@ def _html(
               "form-action 'none'")  # fmt: skip
     title = title.strip() or " and ".join(runs)
     longest = max(runs.values(), key=lambda run: sizes(run)[2])
-    stored = [f'<script type="text/plain" id="run-{place}">{common}</script>'
-              + "".join(f'<script type="text/plain" id="run-{place}-step-{step}">{block}</script>'
-                        for step, block in own.items())
-              for place, (common, own) in enumerate(blocks)]  # fmt: skip
+    first, later = _stored(blocks)
     page = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -219,10 +254,21 @@ def _html(
         markup.code(runs), "</div></main>",
         f"<footer><p>{escape(_precision())}</p></footer>",
         f'<script type="application/json" id="index">{_json(index)}</script>',
-        *stored,
-        f"<script>{script}</script></body></html>",
+        first, f"<script>{script}</script>", later, "</body></html>",
     ]  # fmt: skip
     return "\n".join(page).encode()
+
+
+def _stored(blocks: list[tuple[str, dict[int, str]]]) -> tuple[str, str]:
+    """The blocks of numbers: those that the first pictures need, and those that may arrive while they are drawn."""
+    def element(name: str, block: str) -> str:
+        return f'<script type="text/plain" id="{name}">{block}</script>'
+
+    first = [element(f"run-{place}", common) for place, (common, _) in enumerate(blocks)]
+    first += [element(f"run-{place}-step-{max(own)}", own[max(own)]) for place, (_, own) in enumerate(blocks)]
+    later = [element(f"run-{place}-step-{step}", block)
+             for place, (_, own) in enumerate(blocks) for step, block in own.items() if step != max(own)]  # fmt: skip
+    return "".join(first), "".join(later)
 
 
 def _index(runs: Mapping[str, Run], stops: np.ndarray, look: Look) -> dict[str, Any]:

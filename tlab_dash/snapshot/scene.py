@@ -1,18 +1,20 @@
 """What a view's figure looks like, as plain values that the snapshot's own small script draws from.
 
-The figure is the lab's: HoloViews and Bokeh make it, in both themes, and what it says of glyphs, axes and legend is read
-off. So a snapshot needs no megabyte of plotting library, and looks like the lab.
+The figure is the lab's: HoloViews and Bokeh make it, and what it says of glyphs, axes and legend is read off, in both
+themes. So a snapshot needs no megabyte of plotting library, and looks like the lab.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from bokeh.core.property.vectorization import Field, Value
-from bokeh.models import Axis, FixedTicker, LogScale, Plot
+from bokeh.models import Axis, FixedTicker, Glyph, LogScale, Plot
 
 from tlab_core.registry import did_you_mean
 from tlab_dash.live import drawn, source_columns
+from tlab_dash.recolouring import recolour
 from tlab_dash.theme import DARK, LIGHT
 from tlab_dash.views.view import Columns, View
 
@@ -27,6 +29,7 @@ GLYPHS = {
     "Text": (("x", "y", "text"), ("text_color", "text_font_size", "text_align", "text_baseline")),
 }
 MARKERS = ("circle", "triangle")
+GRID = ("grid across x", "grid across y")
 DASHES = {"solid": [], "dashed": [6], "dotted": [2, 4]}
 
 
@@ -56,20 +59,34 @@ def scene(view: View, columns: Columns, palette: Palette) -> dict[str, Any]:
     A mark says which `columns` its places come from; their values are stored elsewhere, a table a step. Raises
     SnapshotError for a view that draws something a snapshot can't.
     """
-    (figure, handles), (dark_figure, dark_handles) = (drawn(view, columns, theme) for theme in (LIGHT, DARK))
-    marks = [_mark(view, part, columns, handles[part], dark_handles[part], palette) for part in handles]
-    grids = zip(figure.grid, dark_figure.grid, strict=True)
+    figure, handles = drawn(view, columns, LIGHT)
+    # Text without letters is only a ground for other labels.
+    seen = {part: handle for part, handle in handles.items() if getattr(handle["glyph"], "text_alpha", 1)}
+    light = _worn(figure, seen)
+    recolour(figure, LIGHT, DARK)  # to draw it a second time would take many times as long
+    worn = {place: _look(place[1], light[place], dark, palette) for place, dark in _worn(figure, seen).items()}
     return {
-        "marks": marks,
+        "marks": [_mark(view, part, columns, handle["glyph"], worn) for part, handle in seen.items()],
         "x": _axis(figure, "x"),
         "y": _axis(figure, "y"),
-        "grid": {"xy"[grid.dimension]: palette.name(grid.grid_line_color, dark.grid_line_color) for grid, dark in grids},
+        "grid": {"xy"[grid.dimension]: worn[GRID[grid.dimension], "line_color"] for grid in figure.grid},
         "legend": _legend(figure, handles),
     }
 
 
-def _mark(view: View, part: str, columns: Columns, light: dict, dark: dict, palette: Palette) -> dict[str, Any]:
-    glyph, kind = light["glyph"], type(light["glyph"]).__name__
+def _worn(figure: Plot, handles: dict[str, dict]) -> dict[tuple[str, str], Any]:
+    """Return what glyphs and grid wear at present, by (part, property): a value, or an array with one for every row."""
+    worn: dict[tuple[str, str], Any] = {(GRID[grid.dimension], "line_color"): grid.grid_line_color for grid in figure.grid}
+    for part, handle in handles.items():
+        for name in GLYPHS.get(type(handle["glyph"]).__name__, ((), ()))[1]:
+            value = getattr(handle["glyph"], name)
+            value = value.value if isinstance(value, Value) else value
+            worn[part, name] = np.asarray(handle["source"].data[value.field]) if isinstance(value, Field) else value
+    return worn
+
+
+def _mark(view: View, part: str, columns: Columns, glyph: Glyph, worn: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    kind = type(glyph).__name__
     if kind == "Image":
         # Its pixels are attention weights, which are stored by themselves; here is where they lie.
         frame = source_columns(columns[part])
@@ -79,9 +96,7 @@ def _mark(view: View, part: str, columns: Columns, light: dict, dark: dict, pale
         raise SnapshotError(f"the view {view.name!r} draws {kind} ({part}), which a snapshot can't hold; it can hold "
                             f"{', '.join(GLYPHS)} and Image.{did_you_mean(kind, GLYPHS)}")
     places, looks = GLYPHS[kind]
-    style = {}
-    for name in looks:
-        style[name] = _look(getattr(glyph, name), getattr(dark["glyph"], name), light, dark, palette, name)
+    style = {name: worn[part, name] for name in looks}
     if style.get("marker", "circle") not in MARKERS:
         raise SnapshotError(f"the view {view.name!r} draws {style['marker']!r} markers ({part}), which a snapshot can't "
                             f"hold; it can hold {', '.join(MARKERS)}.")
@@ -101,24 +116,23 @@ def _column(place: Field | str) -> str:
     return place.field if isinstance(place, Field) else place
 
 
-def _look(light: Any, dark: Any, handles: dict, dark_handles: dict, palette: Palette, name: str) -> Any:
+def _look(name: str, light: Any, dark: Any, palette: Palette) -> Any:
     """One property of a glyph: a value, or {"each": [...]} where every row has its own."""
-    light, dark = (side.value if isinstance(side, Value) else side for side in (light, dark))
     if name == "line_dash":
         return DASHES[light] if isinstance(light, str) else list(light)
-    if isinstance(light, Field):
-        rows, dark_rows = (at["source"].data[field.field] for at, field in ((handles, light), (dark_handles, dark)))
-        return {"each": [palette.name(str(one), str(other)) for one, other in zip(rows, dark_rows, strict=True)]}
+    if isinstance(light, np.ndarray):
+        return {"each": [palette.name(str(one), str(other)) for one, other in zip(light, dark, strict=True)]}
     return palette.name(light, dark) if name.endswith("_color") else light
 
 
 def _axis(figure: Plot, which: str) -> dict[str, Any]:
-    """An axis: `ticks` are [place, name] where the view names them, else the script finds round numbers."""
-    axis: Axis = (figure.xaxis if which == "x" else figure.yaxis)[0]
-    ticks = None
+    """An axis: `ticks` are [place, name] where the view names them, on either side, else the script finds round numbers."""
+    axes: list[Axis] = list(figure.xaxis if which == "x" else figure.yaxis)
+    axis, ticks = axes[0], None
     if isinstance(axis.ticker, FixedTicker):
-        names = {float(place): name for place, name in axis.major_label_overrides.items()}
-        ticks = [[float(place), str(names.get(float(place), f"{float(place):g}"))] for place in axis.ticker.ticks]
+        names = {float(place): name for side in axes for place, name in side.major_label_overrides.items()}
+        places = sorted(float(place) for side in axes for place in side.ticker.ticks)
+        ticks = [[place, str(names.get(place, f"{place:g}"))] for place in places]
     return {
         "visible": bool(axis.visible),
         "label": axis.axis_label or "",

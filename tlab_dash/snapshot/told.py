@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tlab_core import compare
+from tlab_core.absent import Absent
 from tlab_core.experiment import default_experiment
 from tlab_core.knob_text import flat, knobs
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.registry import Registry
 from tlab_core.run import Run, Sample
+from tlab_core.runs.components import own_modules
 from tlab_core.share import as_python, to_query
 from tlab_dash.controls import value_label
 
@@ -91,18 +93,20 @@ def components(runs: Mapping[str, Run]) -> list[Component]:
         for run, values in chosen.items():
             users.setdefault(values[knob], []).append(run)
         for name, used_by in users.items():
-            found.append(Component(param.label, name, tuple(used_by), _source(param.options.get(name))))
+            source = f"# {name.message}" if isinstance(name, Absent) else _source(param.options.get(name))
+            found.append(Component(param.label, name, tuple(used_by), source))
     return found
 
 
 def command(run: Run) -> str:
     """Return the command that makes the run again, to the step at which it is now."""
-    return f"tlab train {shlex.quote(to_query(run.experiment))} --steps {max(1, run.step)}"
+    own = "".join(f" --import {module}" for module in own_modules(run.experiment) if module != "__main__")
+    return f"tlab{own} train {shlex.quote(to_query(run.experiment))} --steps {max(1, run.step)}"
 
 
 def script(run: Run) -> str:
-    """Return a Python script that makes the run again."""
-    return as_python(run.experiment, run.marks)
+    """Return a Python script that makes the run again, to the step at which it is now."""
+    return as_python(run.experiment, run.marks, until=run.step)
 
 
 def marks(run: Run) -> list[str]:

@@ -115,7 +115,7 @@ export function render({model}) {
     const layer = event.target.closest?.("[data-layer]")
     if (!layer) { return }
     event.preventDefault()
-    model.pressed = {layer: Number(layer.dataset.layer), count: (model.pressed?.count ?? 0) + 1}
+    model.send_msg({press: Number(layer.dataset.layer)})
   }
 
   holder.addEventListener("click", press)

@@ -6,7 +6,9 @@ export function render({ model }) {
   panel.className = "changes-panel";
   panel.innerHTML = `<h2>What changed</h2><div class="sentences"></div><div class="actions"></div>`;
   const press = (detail) => {
-    if (detail.page) panel.dispatchEvent(new CustomEvent("tlab-page", { bubbles: true, composed: true, detail: detail.page }));
+    const tell = (name, what) => panel.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: what }));
+    if (detail.page) tell("tlab-page", detail.page);
+    else if (detail.lesson) tell("tlab-lesson", detail.lesson);
     else model.send_msg({ action: detail.action });
   };
   const make = (label, detail, look = "") => {

@@ -99,7 +99,7 @@ export function render({ model }) {
     return [slider, output];
   };
 
-  const help = (knob) => {
+  const help = (knob, line) => {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", className: "help", textContent: "?" });
     button.setAttribute("aria-label", `What is ${knob.label}? ${knob.doc}`);
@@ -107,19 +107,21 @@ export function render({ model }) {
       tip.textContent = knob.doc;
       tip.hidden = false;
       const at = button.getBoundingClientRect();
-      const edge = panel.getBoundingClientRect().right; // beside the panel, or above the knob where there is no room
+      const edge = panel.getBoundingClientRect().right; // beside the panel, or in it below the knob where there is no room
       const width = Math.min(280, window.innerWidth - 24);
       const beside = edge + width + 12 < window.innerWidth;
-      tip.style.width = `${width}px`;
-      tip.style.left = `${beside ? edge + 4 : 12}px`;
-      const top = beside ? at.top - 8 : at.top - tip.offsetHeight - 8;
-      tip.style.top = `${Math.max(8, Math.min(top, window.innerHeight - tip.offsetHeight - 8))}px`;
+      tip.classList.toggle("inline", !beside);
+      (beside ? panel : line).append(tip);
+      tip.style.width = beside ? `${width}px` : "";
+      tip.style.left = `${edge + 4}px`;
+      tip.style.top = `${Math.max(8, Math.min(at.top - 8, window.innerHeight - tip.offsetHeight - 8))}px`;
+      if (!beside) tip.scrollIntoView({ block: "nearest" });
     };
     const close = () => (tip.hidden = true);
     button.addEventListener("mouseenter", open);
     button.addEventListener("focus", open);
     button.addEventListener("click", open);
-    button.addEventListener("mouseleave", close);
+    button.addEventListener("mouseleave", () => button.matches(":focus") || close());
     button.addEventListener("blur", close);
     button.addEventListener("keydown", (event) => event.key === "Escape" && close());
     return button;
@@ -138,7 +140,7 @@ export function render({ model }) {
     const problem = document.createElement("div");
     problem.className = "problem";
     problem.setAttribute("role", "alert");
-    line.append(label, help(knob), ...(output ? [output] : []), input, problem);
+    line.append(label, help(knob, line), ...(output ? [output] : []), input, problem);
     if (knob.name === "corpus") line.append(model.get_child("own_text"));
     return line;
   };
@@ -200,11 +202,15 @@ export function render({ model }) {
     panel.querySelector(".cost-warning").textContent = model.warning;
   };
 
-  build();
-  show();
-  grey();
-  complain();
-  count();
+  const all = () => {
+    build();
+    show();
+    grey();
+    complain();
+    count();
+  };
+  all();
+  model.on("groups", all);
   model.on("values", show);
   model.on("unheeded", grey);
   model.on("problems", complain);

@@ -163,7 +163,11 @@ export function render({ model }) {
       return known.node;
     });
     const blocks = find(".blocks");
-    if (nodes.length !== blocks.children.length || nodes.some((node, i) => blocks.children[i] !== node)) blocks.replaceChildren(...nodes);
+    if (nodes.length !== blocks.children.length || nodes.some((node, i) => blocks.children[i] !== node)) {
+      const held = card.getRootNode().activeElement;
+      blocks.replaceChildren(...nodes);
+      if (blocks.contains(held)) held.focus({ preventScroll: true });  // what is put in anew has lost it
+    }
     steps(leaf);
     find(".back").disabled = !leaf.back;
     find(".next").disabled = !leaf.next;

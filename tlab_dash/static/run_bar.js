@@ -41,7 +41,7 @@ export function render({ model }) {
     find('[data-action="step"]').disabled = !status.ready || training || status.state === "stopped";
     find('[data-action="reset"]').disabled = !status.ready || (status.step === 0 && !training);
     find('[data-figure="step"]').textContent = status.ready ? number.format(status.step) : "–";
-    find('[data-figure="loss"]').textContent = status.loss === null ? "–" : status.loss < 1000 ? status.loss.toFixed(2) : status.loss.toExponential(1);
+    find('[data-figure="loss"]').textContent = status.loss === null ? "–" : status.loss < 1000 ? status.loss.toFixed(2) : status.loss.toExponential(1).replace("+", "");
     find('[data-figure="rate"]').textContent = status.rate === null ? "–" : number.format(status.rate);
     find('[data-figure="left"]').textContent = status.left;
     find(".left").hidden = !status.left;

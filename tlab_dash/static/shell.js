@@ -16,6 +16,7 @@ const PAGE = `
     <section class="card map" aria-label="Architecture map">
       <div class="title tabs" role="group" aria-label="Colour the map by"></div>
       ${SLOT("map")}
+      <p class="of-before" role="status"></p>
     </section>
     <section class="card writing" aria-label="What the model writes">${SLOT("writing")}</section>
     ${TITLED("loss", SLOT("loss"))}
@@ -27,7 +28,7 @@ const PAGE = `
       <p class="caption" data-caption="depth"></p>
       <div class="stack">${SLOT("signal")}${SLOT("layer_statistics")}</div>
     </section>
-    ${TITLED("heads", SLOT("heads"))}
+    ${TITLED("heads", `<button type="button" class="key-button" data-key="heads">?</button>${SLOT("heads")}`)}
     <section class="card head" aria-label="The selected head">
       ${SLOT("breadcrumb")}
       ${SLOT("probe")}
@@ -80,20 +81,115 @@ function keysTip() {
   return [help, tip];
 }
 
+// What a card's names mean, at its "?": there for a pointer, for a finger and for the keyboard.
+function explainNames(button, { title, rows }) {
+  const tip = Object.assign(document.createElement("div"), { className: "menu key-tip", popover: "manual" });
+  const made = (tag, words) => Object.assign(document.createElement(tag), { textContent: words });
+  const list = document.createElement("dl");
+  list.append(...rows.flatMap(([name, meaning]) => [made("dt", name), made("dd", meaning)]));
+  tip.append(made("h2", title), list);
+  tip.setAttribute("role", "tooltip");
+  button.setAttribute("aria-label", `${title}: ${rows.map((row) => row.join(": ")).join(" ")}`);
+  button.after(tip);
+  const open = () => {
+    if (!tip.matches(":popover-open")) tip.showPopover();
+    const at = button.getBoundingClientRect(), room = document.documentElement;
+    tip.style.left = `${Math.max(8, Math.min(at.left, room.clientWidth - tip.offsetWidth - 8))}px`;
+    const below = at.bottom + 6;
+    tip.style.top = `${below + tip.offsetHeight < room.clientHeight ? below : Math.max(8, at.top - tip.offsetHeight - 6)}px`;
+  };
+  const close = () => tip.matches(":popover-open") && tip.hidePopover();
+  for (const way of ["mouseenter", "focus", "click"]) button.addEventListener(way, open);
+  button.addEventListener("mouseleave", () => button.matches(":focus") || close());
+  button.addEventListener("blur", close);
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    close();
+  });
+}
+
+// A row of tabs that goes on beyond an edge fades out there.
+function fadeWhereMore(row) {
+  const look = () => {
+    row.classList.toggle("more-before", row.scrollLeft > 2);
+    row.classList.toggle("more-after", row.scrollLeft + row.clientWidth < row.scrollWidth - 2);
+  };
+  row.addEventListener("scroll", look, { passive: true });
+  const watcher = new ResizeObserver(look);
+  watcher.observe(row);
+  return watcher;
+}
+
+// The theme of the notebook that the lab stands in: JupyterLab, VS Code and Colab each say it in another way.
+function notebookTheme() {
+  const { body, documentElement: root } = document;
+  const dark = body.dataset.jpThemeLight === "false" || /vscode-(dark|high-contrast)(?!-light)/.test(body.className)
+    || root.getAttribute("theme") === "dark";
+  return dark ? "dark" : "light";
+}
+
+// Keys act on the lab while the focus is in it, and then not on the notebook: to JupyterLab, d d deletes a cell.
+function keepKeys(page, act) {
+  page.tabIndex = -1;
+  page.addEventListener("keydown", (event) => {
+    act(event);
+    event.stopPropagation();
+  });
+  const claim = () => {
+    let node = page;
+    while (node.getRootNode() instanceof ShadowRoot) node = node.getRootNode().host;
+    node.setAttribute("data-lm-suppress-shortcuts", "true"); // what JupyterLab looks for
+  };
+  for (const way of ["focusin", "pointerdown"]) page.addEventListener(way, claim);
+}
+
 // Scrolls a row of tabs alone, and not the page, so that a tab stands in its middle.
 function bringIntoSight(row, tab) {
   const [frame, at] = [row, tab].map((node) => node.getBoundingClientRect());
   row.scrollLeft += at.left + at.width / 2 - frame.left - frame.width / 2;
 }
 
+// Each time Bokeh draws a plot it asks the browser some hundred times what style sheets say of its lines, fills and letters,
+// for which the browser works out its styles anew. No style sheet here says anything of them.
+function drawWithoutStyleSheets() {
+  const visual = window.Bokeh?.require?.("core/visuals/visual")?.VisualProperties;
+  if (visual) visual.prototype._get_css_value = () => "";
+}
+
+// The page or lesson that the end of an address names; what was broken on its way names none.
+function placeOf(hash) {
+  try {
+    return decodeURIComponent(hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
 export function render({ model }) {
+  const alone = !model.embedded; // in a notebook the address, the colours around it and the keys are not the lab's
+  if (alone) drawWithoutStyleSheets();
   const page = document.createElement("div");
-  page.className = "bench";
+  page.className = alone ? "bench" : "bench embedded";
   page.innerHTML = PAGE;
   for (const slot of page.querySelectorAll("[data-slot]")) slot.append(model.get_child(slot.dataset.slot));
 
   // Titles and captions come from the views; some name the layer that is selected. These three change by messages.
-  const told = { titles: model.titles, captions: model.captions, statistics: model.statistics, lesson: model.lesson, bright: model.bright };
+  const told = {
+    titles: model.titles, captions: model.captions, statistics: model.statistics, lesson: model.lesson, bright: model.bright,
+    building: model.building, trouble: model.trouble,
+  };
+  for (const button of page.querySelectorAll("[data-key]")) explainNames(button, model.keys[button.dataset.key]);
+  // Until a new run's first picture, what is drawn is of the run before.
+  const before = page.querySelector(".of-before");
+  const mark = () => {
+    page.classList.toggle("building", told.building);
+    page.classList.toggle("in-trouble", told.trouble);
+    for (const part of page.querySelectorAll(".card.map, main > :is(.writing, .loss, .depth, .heads, .head, .page)"))
+      part.setAttribute("aria-busy", String(told.building));
+    before.textContent = told.building ? "Building the new model … This is the one before." : "";
+  };
+  mark();
   const name = () => {
     for (const [kind, attribute] of [["titles", "title"], ["captions", "caption"]])
       for (const node of page.querySelectorAll(`[data-${attribute}]`)) {
@@ -137,13 +233,14 @@ export function render({ model }) {
   }
   const [help, tip] = keysTip();
   nav.append(help, tip);
+  const fading = fadeWhereMore(nav);
   const turnTo = (name) => {
     sheet.hidden = name !== "runs";
     beside.hidden = name === "" || name === "runs";
     page.classList.toggle("paged", !beside.hidden);
     beside.style.setProperty("--tall", `${model.pages.find((other) => other.name === name)?.tall ?? 0}px`);
     for (const part of page.querySelectorAll(":scope > main, :scope > aside, :scope > .pages")) part.inert = !sheet.hidden;
-    document.body.style.overflow = sheet.hidden ? "" : "hidden";
+    if (alone) document.body.style.overflow = sheet.hidden ? "" : "hidden";
     for (const tab of nav.querySelectorAll("[data-page]")) {
       if (tab.dataset.page === name) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
@@ -155,11 +252,12 @@ export function render({ model }) {
     }
     shown = name;
   };
+  const note = (how, place) => alone && history[how](how === "pushState" ? null : history.state, "", place);
   const go = (name) => {
     if (name === shown) return;
     const place = window.location.pathname + window.location.search;
-    if (name) history.pushState(null, "", `#${name}`);
-    else history.replaceState(history.state, "", place + (lesson && `#lesson=${lesson}`));
+    if (name) note("pushState", `#${name}`);
+    else note("replaceState", place + (lesson && `#lesson=${lesson}`));
     turnTo(name);
   };
   // A lesson takes the knobs' place, whatever page is on show. Its address is that of its bench: #lesson=norm-first.
@@ -172,24 +270,28 @@ export function render({ model }) {
     if (before === now) return;
     const place = window.location.pathname + window.location.search + (now && `#lesson=${now}`);
     if (now && shown) {
-      history.pushState(null, "", place); // Back leads to the list that it was chosen from
+      note("pushState", place); // Back leads to the list that it was chosen from
       turnTo("");
-    } else if (!shown) history.replaceState(history.state, "", place);
+    } else if (!shown) note("replaceState", place);
   };
+  // Whatever lies under a pointer that rests is not looked at: it was there when the step was turned.
+  const moved = () => page.classList.remove("turned");
+  page.addEventListener("pointermove", moved);
   const dim = () => {
+    page.classList.toggle("turned", told.bright.length > 0);
     page.classList.toggle("map-first", told.bright.length === 1 && told.bright[0] === "map");
     for (const [card, watched] of Object.entries(WATCHED))
       page.querySelector(`main > .${card}`).classList.toggle("bright", watched.some((view) => told.bright.includes(view)));
   };
   const travel = () => {
-    const place = decodeURIComponent(window.location.hash.slice(1));
+    const place = alone ? placeOf(window.location.hash) : "";
     const wanted = place.startsWith("lesson=") ? place.slice(7) : "";
     turnTo(names.includes(place) ? place : "");
     if (!names.includes(place) && wanted !== lesson) model.send_msg({ lesson: wanted });
   };
   page.addEventListener("tlab-page", (event) => go(event.detail));
   page.addEventListener("tlab-lesson", (event) => model.send_msg({ lesson: event.detail }));
-  window.addEventListener("popstate", travel);
+  if (alone) window.addEventListener("popstate", travel);
   beginOrEnd();
   dim();
   travel();
@@ -200,12 +302,14 @@ export function render({ model }) {
     model.send_msg({});
   });
   model.on("msg:custom", (news) => {
+    if ("again" in news) return window.location.reload();
     if ("page" in news) return go(news.page);
     Object.assign(told, news);
     name();
     if ("statistics" in news) colour();
     if ("lesson" in news) beginOrEnd();
     if ("bright" in news) dim();
+    if ("building" in news || "trouble" in news) mark();
   });
   model.on("tab", turn);
   name();
@@ -213,22 +317,24 @@ export function render({ model }) {
 
   const style = document.createElement("style");
   style.textContent = model.colours;
-  const viewport = document.createElement("meta");
-  Object.assign(viewport, { name: "viewport", content: "width=device-width, initial-scale=1" });
-  document.head.append(style, viewport);
+  if (alone) document.head.append(style);
+  else page.append(style);
 
   const root = document.documentElement;
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  let chosen = new URLSearchParams(window.location.search).get("theme");
+  let chosen = alone ? new URLSearchParams(window.location.search).get("theme") : notebookTheme();
+  let worn = "";
   const dress = () => {
     const theme = ["light", "dark"].includes(chosen) ? chosen : system.matches ? "dark" : "light";
-    root.dataset.theme = theme;
-    root.style.colorScheme = theme;
+    worn = theme;
+    if (alone) root.dataset.theme = theme;
+    else for (const other of ["light", "dark"]) page.classList.toggle(`tlab-${other}`, other === theme);
+    (alone ? root : page).style.colorScheme = theme;
     model.send_msg({ theme });
   };
   system.addEventListener("change", dress);
   page.addEventListener("tlab-theme", () => {
-    chosen = root.dataset.theme === "dark" ? "light" : "dark";
+    chosen = worn === "dark" ? "light" : "dark";
     dress();
   });
   dress();
@@ -236,16 +342,23 @@ export function render({ model }) {
   const measure = () => model.send_msg({ narrow: narrow.matches });
   narrow.addEventListener("change", measure);
   measure();
+  // Narrower than a laptop, but no phone: of a notebook's cell it is the cell's width that counts.
+  const middling = window.matchMedia("(min-width: 761px) and (max-width: 1199px)");
+  const fit = () => page.classList.toggle("middling", alone ? middling.matches : page.clientWidth < 1200 && !narrow.matches);
+  middling.addEventListener("change", fit);
   // The map is a drawing of fixed proportions: it is laid out for the room that it has.
   const room = page.querySelector('[data-slot="map"]');
   let drawn = "";
   const watcher = new ResizeObserver(() => {
+    fit();
     const size = [room.clientWidth, room.clientHeight];
     if (narrow.matches || String(size) === drawn) return;
     drawn = String(size);
     model.send_msg({ room: size });
   });
   watcher.observe(room);
+  if (alone) fit();
+  else watcher.observe(page);
   page.addEventListener("tlab-sheet", (event) => page.classList.toggle("sheet-open", event.detail));
   page.addEventListener("tlab-head", (event) => beside.style.setProperty("--head", `${event.detail}px`));
   page.addEventListener("tlab-fold", (event) => page.classList.toggle("lesson-folded", event.detail));
@@ -266,15 +379,18 @@ export function render({ model }) {
       model.send_msg({ key: way });
     }
   };
-  document.addEventListener("keydown", key);
+  if (alone) document.addEventListener("keydown", key);
+  else keepKeys(page, key);
   model.on("remove", () => {
     document.removeEventListener("keydown", key);
     window.removeEventListener("popstate", travel);
     system.removeEventListener("change", dress);
     narrow.removeEventListener("change", measure);
+    middling.removeEventListener("change", fit);
     watcher.disconnect();
+    fading.disconnect();
     style.remove();
-    viewport.remove();
   });
+  document.getElementById("first-paint")?.remove();
   return page;
 }

@@ -6,7 +6,8 @@ const figures = [...document.querySelectorAll("figure[data-view]")].map((holder)
   holder, view: holder.dataset.view, run: Number(holder.dataset.run), picture: holder.querySelector(".picture"),
 }))
 const texts = [...document.querySelectorAll(".probe[data-run]")]
-let drawing = 0
+const main = document.querySelector("main")
+let drawing = 0, drawnWidth = 0
 
 function choose(change) {
   for (const [name, value] of Object.entries(change)) {
@@ -19,9 +20,11 @@ function choose(change) {
 
 async function draw() {
   const turn = ++drawing
+  drawnWidth = main.clientWidth
   const frames = await Promise.all(index.runs.map((_, run) => frameAt(run, chosen.stop)))
   if (turn !== drawing) { return }  // something else was chosen meanwhile
   tellWhere(frames)
+  const drawings = []
   for (const view of Object.keys(index.views)) {
     const shown = figures.filter((figure) => figure.view === view)
     const pictures = shown.map(({run}) => pictureOf(view, run, frames[run]))
@@ -30,7 +33,15 @@ async function draw() {
       const [bottom, top] = limits[1]
       for (const {parts} of pictures.filter(Boolean)) { Object.assign(parts.chosen, {bottom: [bottom], top: [top]}) }
     }
-    shown.forEach((figure, i) => show(figure, pictures[i] && {...pictures[i], limits: limits ?? pictures[i].limits}, frames[figure.run]))
+    shown.forEach((figure, i) => {
+      const [picture, frame] = [pictures[i], frames[figure.run]]
+      if (tell(figure, picture, frame)) { drawings.push([figure, {...picture, limits: limits ?? picture.limits}, frame]) }
+    })
+  }
+  // All words first, then all sizes, then all pictures: a size that is read after a change has the whole page laid out anew.
+  const sizes = drawings.map(([{picture: place}]) => [place.clientWidth, place.clientHeight])
+  for (const [i, [{picture: place, view, run}, picture, frame]] of drawings.entries()) {
+    plot(place, sizes[i], index.runs[run].scenes[view], picture, IMAGES[view]?.(frame, run))
   }
   for (const figure of figures.filter(({view}) => view === "map")) { paint(figure.holder, frames[figure.run].paint) }
   for (const text of texts) { shade(text, frames[text.dataset.run]) }
@@ -56,7 +67,11 @@ function tellWhere(frames) {
 // Pictures ------------------------------------------------------------------------------------------------------------
 
 function pictureOf(view, run, frame) {
-  const picture = frame.picture(view, chosen.layer, chosen.head)
+  const beyond = chosen.layer >= frame.layers && index.views[view].picks === "layer"
+  const picture = frame.picture(view, beyond ? frame.layers - 1 : chosen.layer, chosen.head)
+  if (picture && beyond) { // it shows all layers, and marks none
+    picture.parts.chosen = Object.fromEntries(Object.keys(picture.parts.chosen).map((edge) => [edge, []]))
+  }
   if (picture && chosen.head < frame.heads && view === "heads") {
     picture.parts.chosen = Object.fromEntries(
       Object.entries(picture.parts.frames).map(([edge, places]) => [edge, [places[chosen.head]]]))
@@ -78,14 +93,15 @@ function joined(pictures) {
   }) : null
 }
 
-function show({holder, view, run, picture: place}, picture, frame) {
+// The words of a picture; returns whether there is one to draw.
+function tell({holder, view, run, picture: place}, picture, frame) {
   const there = index.views[view].needs.every((need) => chosen[need] < frame[`${need}s`])
   place.hidden = !there
   holder.querySelector(".absent").textContent = there ? ""
     : chosen.layer >= frame.layers ? `This run's layers are 0 to ${frame.layers - 1}.` : `This run's heads are 0 to ${frame.heads - 1}.`
   holder.querySelector(".note").textContent = !there ? ""
     : view === "attention" ? reading(frame, run, chosen.position) : picture.note
-  if (there) { plot(place, index.runs[run].scenes[view], picture, IMAGES[view]?.(frame, run)) }
+  return there
 }
 
 function mosaic(run) {
@@ -234,8 +250,8 @@ addEventListener("beforeprint", () => {
 let resized = 0
 new ResizeObserver(() => {
   cancelAnimationFrame(resized)
-  resized = requestAnimationFrame(draw)
-}).observe(document.querySelector("main"))
+  if (main.clientWidth !== drawnWidth) { resized = requestAnimationFrame(draw) }
+}).observe(main)
 
 choose(chosen).then(() => { document.documentElement.dataset.drawn = "true" })
   .catch((error) => { document.getElementById("trouble").textContent = `This browser can't open the file's numbers: ${error.message}` })

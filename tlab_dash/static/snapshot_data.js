@@ -3,12 +3,18 @@
 const index = JSON.parse(document.getElementById("index").textContent)
 const blocks = new Map()
 
+// What stands before this script is there; the rest is still being read while the first pictures are drawn.
+const early = new Set([...document.querySelectorAll('script[type="text/plain"]')].map(({id}) => id))
+const parsed = new Promise((done) => { addEventListener("DOMContentLoaded", done, {once: true}) })
+
 function block(name) {
-  if (!blocks.has(name)) { blocks.set(name, unpacked(document.getElementById(name).textContent)) }
+  if (!blocks.has(name)) { blocks.set(name, unpacked(name)) }
   return blocks.get(name)
 }
 
-async function unpacked(text) {
+async function unpacked(name) {
+  if (!early.has(name)) { await parsed }
+  const text = document.getElementById(name).textContent
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
   const buffer = await new Response(stream).arrayBuffer()

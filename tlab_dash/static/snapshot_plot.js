@@ -13,9 +13,9 @@ function element(name, attributes = {}, ...children) {
   return made
 }
 
-// picture: limits and parts; image(x, y): ink of a bitmap's pixel, for scenes that have one.
-function plot(holder, scene, picture, image) {
-  const [width, height] = [holder.clientWidth, holder.clientHeight]
+// The holder's width and height in pixels; picture: limits and parts; image(x, y): ink of a bitmap's pixel, for scenes that
+// have one.
+function plot(holder, [width, height], scene, picture, image) {
   if (width < 60 || height < 60) { return }
   const [horizontal, vertical] = picture.limits
   const ticks = {x: ticksOf(scene.x, horizontal, width), y: ticksOf(scene.y, vertical, height)}

@@ -1,4 +1,5 @@
-"""Every plot of the lab, one a file. `views.loss(run)` draws one in a notebook; `VIEWS` holds them all by name."""
+"""Every plot of the lab, one a file. `views.loss(run)` draws one, `views.live(run, "loss")` one that follows the run;
+`VIEWS` holds them all by name."""
 
 from tlab_dash.views.all_heads import all_heads
 from tlab_dash.views.attention import attention
@@ -12,15 +13,18 @@ from tlab_dash.views.head_scores import head_scores
 from tlab_dash.views.heads import heads
 from tlab_dash.views.layer_statistics import PLACES, layer_statistics
 from tlab_dash.views.learning_rate import learning_rate
+from tlab_dash.views.live import live
 from tlab_dash.views.long_loss import long_loss
 from tlab_dash.views.long_scores import long_largest, long_mean, long_spread
 from tlab_dash.views.loss import loss
+from tlab_dash.views.own_statistic import own_statistic
 from tlab_dash.views.probe_text import breadcrumb, probe_text, reading
 from tlab_dash.views.qk import qk
 from tlab_dash.views.qk_distance import qk_distance
 from tlab_dash.views.qk_history import qk_history
 from tlab_dash.views.qk_lengths import qk_lengths
 from tlab_dash.views.qk_scores import qk_scores
+from tlab_dash.views.saving import PictureError, save
 from tlab_dash.views.signal import signal
 from tlab_dash.views.signal_places import signal_places
 from tlab_dash.views.singular_values import singular_values
@@ -37,10 +41,11 @@ from tlab_dash.views.weight_spread import weight_spread
 from tlab_dash.views.wording import MEASURE_WORDS, WEIGHT_MEASURE_WORDS, parameter_words
 
 __all__ = [
-    "MEASURE_WORDS", "PLACES", "VIEWS", "WEIGHT_MEASURE_WORDS", "View", "all_heads", "attention", "breadcrumb",
-    "ensure_backend", "gradient_flow", "gradient_norm", "gradient_places", "gradient_ratio", "gradient_sites",
-    "head_history", "head_scores", "heads", "layer_statistics", "learning_rate", "long_largest", "long_loss", "long_mean",
-    "long_spread", "loss", "parameter_words", "probe_text", "qk", "qk_distance", "qk_history", "qk_lengths", "qk_scores",
-    "reading", "signal", "signal_places", "singular_values", "speed", "spread", "unit_histogram", "unit_shares", "units",
-    "update_ratio", "weight_history", "weight_map", "weight_spread",
+    "MEASURE_WORDS", "PLACES", "VIEWS", "WEIGHT_MEASURE_WORDS", "PictureError", "View", "all_heads", "attention",
+    "breadcrumb", "ensure_backend", "gradient_flow", "gradient_norm", "gradient_places", "gradient_ratio",
+    "gradient_sites", "head_history", "head_scores", "heads", "layer_statistics", "learning_rate", "live",
+    "long_largest", "long_loss", "long_mean", "long_spread", "loss", "own_statistic", "parameter_words", "probe_text", "qk",
+    "qk_distance", "qk_history", "qk_lengths", "qk_scores", "reading", "save", "signal", "signal_places",
+    "singular_values", "speed", "spread", "unit_histogram", "unit_shares", "units", "update_ratio", "weight_history",
+    "weight_map", "weight_spread",
 ]

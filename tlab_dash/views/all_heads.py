@@ -96,5 +96,6 @@ all_heads = View(
     fixed=("tiles",),
     told=("told",),
     pick=pick,
+    size=(440, 420),
     note=note,
 )

@@ -93,4 +93,5 @@ attention = View(
     limits=limits,
     fixed=("tokens",),
     pick=pick,
+    size=(440, 420),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import holoviews as hv
 import numpy as np
 
+from tlab_core.schema import GROUPS
 from tlab_dash.theme import Theme, diverging, ink, sequential
 from tlab_dash.views import heat, look
 from tlab_dash.views.roles import even_entropy
@@ -26,11 +27,12 @@ def grid(run, selection, measure: str, words: str) -> Columns:
     layer, head, _ = selection.resolve(run)
     sizes = row(run, "heads", selection.step)[measure].astype(float)
     layers, heads = sizes.shape
-    log = not (measure in SHARES or measure in SIGNED or measure == "entropy")
+    share, signed = _kind(run, measure)
+    log = not (share or signed or measure == "entropy")
     scale = _scale(run, measure)
     return {
         "measure": {
-            "words": np.array([words], dtype=object), "log": np.array([log]), "signed": np.array([measure in SIGNED]),
+            "words": np.array([words], dtype=object), "log": np.array([log]), "signed": np.array([signed]),
             "layers": np.array([layers]), "heads": np.array([heads]),
         },
         "scale": scale,
@@ -38,7 +40,7 @@ def grid(run, selection, measure: str, words: str) -> Columns:
             "head": np.arange(heads, dtype=float), "layer": np.arange(layers, dtype=float),
             heat.LEVEL: heat.logs(sizes) if log else np.where(np.isfinite(sizes), sizes, np.nan).astype(np.float32),
         },
-        **_written(sizes, scale, log, measure in SIGNED),
+        **_written(sizes, scale, log, signed),
         "chosen": {
             "left": np.array([head - 0.5]), "bottom": np.array([layer - 0.5]),
             "right": np.array([head + 0.5]), "top": np.array([layer + 0.5]),
@@ -82,14 +84,25 @@ def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
     return {"layer": layer, "head": head} if within else None
 
 
+def _kind(run, measure: str) -> tuple[bool, bool]:
+    """Whether a measure is a share of something, and whether it has a sign; of one's own what was recorded tells."""
+    if measure in GROUPS["heads"].variables:
+        return measure in SHARES, measure in SIGNED
+    recorded = values(run, "heads", measure)
+    recorded = recorded[np.isfinite(recorded)]
+    signed = bool((recorded < 0).any())
+    return not signed and recorded.max(initial=0.0) <= 1, signed
+
+
 def _scale(run, measure: str) -> Table:
     """The ends of the colours. Where they come from what was recorded, it is all of it, so that they keep their meaning."""
-    if measure in SHARES:
+    share, signed = _kind(run, measure)
+    if share:
         return {"low": np.array([0.0]), "high": np.array([1.0])}
     if measure == "entropy":
         return {"low": np.array([0.0]), "high": np.array([max(even_entropy(len(run.recorder.coordinates["query"])), 0.1)])}
     recorded = values(run, "heads", measure)
-    if measure not in SIGNED:
+    if not signed:
         return heat.ends(recorded)
     largest = np.abs(recorded[np.isfinite(recorded)]).max(initial=0.0)
     reach = 2.0 ** np.ceil(np.log2(max(largest, 2.0**-3)))  # a power of two, so that it seldom changes

@@ -32,7 +32,7 @@ def columns(run, selection, ghost=None) -> Columns:
     """
     layer, head, _ = selection.resolve(run)
     lines = {name: _line(run, name, layer, head) for name in LINES}
-    measure = selection.head_measure
+    measure = selection.head_measure_of(run)
     then = _line(ghost, measure, layer, head) if measure in LINES else empty("step", "share")
     record = row(run, "heads", selection.step)
     return {

@@ -125,4 +125,5 @@ heads = View(
     fixed=("tiles",),
     told=("told",),
     pick=pick,
+    size=(440, 420),
 )

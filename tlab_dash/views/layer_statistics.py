@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import FixedTicker, LinearAxis, NoOverlap
 
 from tlab_core.residuals import RESIDUALS
 from tlab_core.schema import SITES
@@ -31,6 +32,7 @@ PLACES = (
     ("stream out", 2, "residual"),
 )
 Place = tuple[str, str | int, str]
+CLOSE = "10px"  # the size of names that stand close
 
 RMS = hv.Dimension("rms", label="RMS")
 PLACE = hv.Dimension("place", label="place in the layer")
@@ -86,11 +88,33 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
         coloured("signal", "signal ↓", size=8),
         hv.Labels(c["dead"], [RMS, PLACE], "note").opts(
             **look.text(theme, text_align="center", text_color=theme.text), backend="bokeh"),
-    ]).opts(**look.frame(
+    ]).opts(**_named_on_both_sides(ticks, look.frame(
         theme, xlabel="RMS (signal; gradient in nats per unit)", ylabel="", yticks=ticks, logx=True,
         xticks=look.log_ticker(), xformatter="%g", invert_yaxis=True,
         gridstyle={"grid_line_color": theme.line, "grid_line_width": 1},
-    ), backend="bokeh")
+    )), backend="bokeh")
+
+
+def _named_on_both_sides(ticks: list[tuple[int, str]], options: dict) -> dict:
+    """Return the options of a plot that names every other row on the left and those between on the right.
+
+    A card of the first page has 9 pixels a row: names that all stood on one side would have to leave each other out.
+    """
+
+    def hook(plot, element):
+        figure, names = plot.state, dict(ticks)
+        left, right = ({place: name for place, name in names.items() if place % 2 == side} for side in (0, 1))
+        axis = plot.handles["yaxis"]
+        axis.update(ticker=FixedTicker(ticks=list(left)), major_label_overrides=left)
+        figure.add_layout(LinearAxis(ticker=FixedTicker(ticks=list(right)), major_label_overrides=right), "right")
+        for grid in figure.ygrid:
+            grid.ticker = FixedTicker(ticks=list(names))
+
+    def close(plot, element):
+        for axis in plot.state.yaxis:
+            axis.update(major_label_text_font_size=CLOSE, major_label_policy=NoOverlap(min_distance=-1))
+
+    return options | {"hooks": [hook, *options["hooks"], close]}
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:
@@ -107,7 +131,7 @@ def exists(run, place: Place) -> bool:
     _, site, _ = place
     if isinstance(site, int):
         return True
-    if site in ("norm1", "norm2") and RESIDUALS.get(run.experiment.architecture.residual_type).norm_on_the_road:
+    if site in ("norm1", "norm2") and RESIDUALS.look(run.experiment.architecture.residual_type).norm_on_the_road:
         return False
     return bool(np.isfinite(values(run, "layers", "rms")[0, 0, SITES.index(site)]))
 
@@ -138,7 +162,7 @@ layer_statistics = View(
     name="layer_statistics",
     title="Inside the layer",
     heading="Inside layer {layer}",
-    caption="Dots: how large the signal is at each place. Triangles: how strongly each place is told to change.",
+    caption="Dots: the signal's size. Triangles: how strongly it is told to change.",
     columns=columns,
     draw=draw,
     limits=limits,

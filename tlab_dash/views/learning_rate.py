@@ -31,7 +31,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 def limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes, both from 0."""
     return (step_range(columns["rate"], columns["ghost"]),
-            range_from_zero(columns["rate"]["rate"], least=1e-9))
+            range_from_zero(columns["rate"]["rate"], least=1e-9 if len(columns["rate"]["rate"]) else 1e-3))
 
 
 def _rates(run) -> Table:

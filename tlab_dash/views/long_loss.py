@@ -53,7 +53,8 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
         *trained_elements(c, "loss", theme),
         hv.Curve(c["ghost"], POSITION, LOSS, label="ghost").opts(
             color=theme.ghost, line_width=2, line_dash="dashed", backend="bokeh"),
-        hv.Segments(c["errors"], [POSITION, LOSS, "end", "top"]).opts(color=theme.muted, line_width=1.5, backend="bokeh"),
+        hv.Segments(c["errors"], [POSITION, LOSS, "end", "top"], label="± one standard error").opts(
+            color=theme.muted, line_width=1.5, backend="bokeh"),
         hv.Curve(c["now"], POSITION, LOSS, label="now").opts(color=theme.residual, line_width=2.5, backend="bokeh"),
     ]).opts(**look.frame(theme, xlabel="position in the text (characters)", ylabel="loss (nats)"), backend="bokeh")
 

@@ -14,7 +14,10 @@ from tlab_dash.views.view import Columns, Range, Table, View, empty
 
 BASELINES = {"uniform": "any letter", "unigram": "letter counts", "bigram": "letter pairs"}
 
+NAMES = ("baseline_grounds", "baseline_names")  # the parts that name them: what is under the letters, and the letters
+
 CUT = 30  # characters of a value
+ROOM = 1.2  # above the highest, for the first dot and for the legend over the highest name
 GAP, HIGHEST = 0.13, 0.9  # of the axis: between two names, a line of text on the first page; up to the last of them
 
 STEP = hv.Dimension("step", label="step")
@@ -35,15 +38,18 @@ def columns(run, selection, ghost=None) -> Columns:
     found = {
         "axis": {"log": np.array([log])},
         "baselines": {"step": np.zeros(len(levels)), "loss": levels, "end": np.full(len(levels), right), "level": levels},
-        "baseline_names": {"step": np.full(len(levels), right), "loss": levels, "name": names},
         "ghost": ghost_average,
         "train": train,
         "average": average,
         "validation": validation,
         **_marks(run, bottom),
+        # Over what crosses them.
+        **{part: {"step": np.full(len(levels), right), "loss": levels, "name": names} for part in NAMES},
         "shown": shown(selection, "loss", BELOW if log else 0.0),
     }
-    found["baseline_names"]["loss"] = _legible(levels, loss.axes(found)[1], log)
+    places = _legible(levels, loss.axes(found)[1], log)
+    for part in NAMES:
+        found[part]["loss"] = places
     return found
 
 
@@ -53,8 +59,6 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
     return hv.Overlay([
         hv.Segments(c["baselines"], [STEP, LOSS, "end", "level"]).opts(
             color=theme.muted, line_width=1, line_dash="dotted", backend="bokeh"),
-        hv.Labels(c["baseline_names"], [STEP, LOSS], "name").opts(
-            **look.text(theme, text_align="right", text_baseline="bottom"), backend="bokeh"),
         hv.Curve(c["ghost"], STEP, LOSS, label="ghost").opts(
             color=theme.ghost, line_width=2, line_dash="dashed", backend="bokeh"),
         hv.Curve(c["train"], STEP, LOSS, label="each step").opts(
@@ -67,6 +71,9 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
             color=theme.accent, line_width=1, line_dash="dashed", backend="bokeh"),
         hv.Labels(c["mark_names"], [STEP, LOSS], "name").opts(
             **look.text(theme, text_align="left", text_baseline="bottom", text_color=theme.accent), backend="bokeh"),
+        *(hv.Labels(c[part], [STEP, LOSS], "name").opts(
+            **look.text(theme, text_align="right", text_baseline="bottom", **more), backend="bokeh")
+          for part, more in zip(NAMES, ({"text_alpha": 0, **look.on_card(theme)}, {}), strict=True)),
         hv.Segments(c["shown"], [STEP, LOSS, "end", "top"]).opts(color=ink, line_width=1.5, backend="bokeh"),
     ]).opts(**look.frame(
         theme, xlabel="step", ylabel="loss (nats)",
@@ -84,7 +91,7 @@ def limits(columns: Columns) -> tuple[Range, Range]:
     if columns["axis"]["log"][0]:
         lowest = _bottom(*(columns[part] for part in ("average", "validation")), columns["baselines"]["loss"])
     steps = step_range(*(columns[part] for part in ("train", "validation", "ghost")))
-    return steps, (lowest, min(max(highest, guess), 2 * guess) * 1.12)
+    return steps, (lowest, min(max(highest, guess), 2 * guess) * ROOM)
 
 
 def _legible(levels: np.ndarray, axis: Range, log: bool) -> np.ndarray:
@@ -132,7 +139,7 @@ def _losses(run, group: str) -> tuple[np.ndarray, np.ndarray]:
 loss = View(
     name="loss",
     title="Loss",
-    caption="How surprised the model is by the next character. Below the dashes it knows more than letter pairs.",
+    caption="How surprised the model is by the next character. Below the lowest dashes it knows more than letter pairs.",
     columns=columns,
     draw=draw,
     limits=limits,

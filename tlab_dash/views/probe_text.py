@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from tlab_dash.readable import readable
 from tlab_dash.theme import LIGHT, Theme, rgb
 from tlab_dash.views.tokens import visible
 from tlab_dash.views.view import row
@@ -46,7 +47,7 @@ def breadcrumb(run, selection) -> tuple[str, str, str]:
 
 
 def _span(i: int, token: str, weight: float, opacity: float, position: int, theme: Theme) -> str:
-    shown = _LINE_END if token == "\n" else escape(token)
+    shown = _LINE_END if token == "\n" else escape(readable(token))
     style = [f"background:rgba({','.join(map(str, rgb(theme.attention)))},{opacity:.2f})"]
     if i > position:
         style = ["opacity:0.45"]

@@ -12,6 +12,7 @@ from tlab_dash.views.view import Columns, Range, Table, View, empty, ghost_step,
 
 BARS = 40
 NAMES = {"names_before": "right", "names_after": "left"}  # parts with names, and how their text is aligned
+NAME_ROOM = 0.4  # of the axis, for "largest 12.3" on the smallest card of the bench
 NARROWEST = 3.0  # the axis reaches at least this far to both sides of 0: 3 is a preference of 20 to 1
 
 SCORE = hv.Dimension("score", label="match score Q·K/√d")
@@ -22,7 +23,9 @@ def columns(run, selection, ghost=None) -> Columns:
     """Return the histogram of the chosen head's logits as bars whose area is a share of all pairs, mean and maximum
     marked, and the ghost's outline."""
     layer, head, _ = selection.resolve(run)
-    left, right = _edges(run)
+    scores = row(run, "heads", selection.step)
+    marks = {"mean": float(scores["qk_mean"][layer, head]), "largest": float(scores["qk_max"][layer, head])}
+    left, right = _edges(run, marks["largest"])
     now = row(run, "qk_histograms", selection.step)["count"][layer, head]
     then = None
     if ghost:
@@ -33,8 +36,6 @@ def columns(run, selection, ghost=None) -> Columns:
     width = 2.0 ** np.round(np.log2((high - low) / BARS))
     bars = _bars(now, left, right, width)
     outline = _bars(then, left, right, width) if then is not None else empty("left", "right", "bottom", "top")
-    scores = row(run, "heads", selection.step)
-    marks = {"mean": float(scores["qk_mean"][layer, head]), "largest": float(scores["qk_max"][layer, head])}
     found = {
         "bars": bars,
         "ghost": {
@@ -75,13 +76,16 @@ def _reach(*scores: np.ndarray) -> Range:
 
 
 def _marked(marks: dict[str, float], axes: tuple[Range, Range]) -> Columns:
-    """Return a line at each score of `marks`, and its name on the side where the plot has more room for it. A score that
-    lies beyond the last bin is named at the edge."""
+    """Return a line at each score of `marks`, and its name: of the lower score before its line and of the higher one after
+    it, so that neither crosses the other's, as far as the plot has room there. A score beyond the last bin is named at the
+    edge."""
     (low, high), (_, top) = axes
     places, heights = np.array(list(marks.values())), top * np.array([0.86, 0.98])[: len(marks)]
     names = np.array([f" {name} {short(score)} " for name, score in marks.items()], dtype=object)
     beside = np.clip(places, low, high)
-    after = beside < (low + high) / 2
+    room = NAME_ROOM * (high - low)
+    after = np.where(places > places.mean() if len(places) > 1 else beside < (low + high) / 2,
+                     beside <= high - room, beside < low + room)
     return {
         "marks": {"score": places, "density": np.zeros(len(places)), "end": places, "height": np.full(len(places), top)},
         **{part: {"score": beside[there], "density": heights[there], "name": names[there]}
@@ -89,10 +93,12 @@ def _marked(marks: dict[str, float], axes: tuple[Range, Range]) -> Columns:
     }
 
 
-def _edges(run) -> tuple[np.ndarray, np.ndarray]:
-    """The bins' edges; an overflow bin is drawn as if it were as wide as its neighbour."""
+def _edges(run, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The bins' edges. An overflow bin is drawn as if it were as wide as its neighbour, or up to the largest score."""
     left, right = values(run, "qk_histograms", "left").copy(), values(run, "qk_histograms", "right").copy()
     left[0], right[-1] = 2 * right[0] - right[1], 2 * left[-1] - left[-2]
+    if np.isfinite(largest):
+        right[-1] = max(right[-1], largest)
     return left, right
 
 

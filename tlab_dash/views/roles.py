@@ -15,6 +15,14 @@ SAYS = {
     "first_token": "the first character",
     "induction": "what followed the same character before",
 }
+# Each name that a head's tile can bear, and what it means.
+KEY = [
+    ["previous 0.28", "It reads the character before: 28 % of its attention goes there (short: prev)."],
+    ["first 0.28", "It reads the text's first character, where a head often rests."],
+    ["induction 0.28", "It finds the same character earlier on, and reads what followed it there (short: induct)."],
+    ["even", "It reads all it can see about alike, as an untrained head does."],
+    ["mixed", "It reads some places more than others, but none of the above stands out."],
+]
 ROLE_FROM, ROLE_TIMES = 0.2, 2.0
 EVEN_FROM = 0.9  # share of the entropy of reading everything alike
 SCORES = (*ROLES, "entropy")  # what a role is told from

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tlab_dash.readable import readable
+
 SHOWN_AS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 MOST_CHARACTERS = 16  # an axis with more positions has no room to name each
 LONGEST_WORD = 8  # longer ones are cut
@@ -14,10 +16,10 @@ Ticks = list[tuple[float, str]]
 def visible(token: str) -> str:
     """Return a character as a reader can see it.
 
-    >>> visible(" "), visible("e")
-    ('␣', 'e')
+    >>> visible(" "), visible("e"), visible("\\u202e")
+    ('␣', 'e', '�')
     """
-    return SHOWN_AS.get(token, token)
+    return SHOWN_AS.get(token) or readable(token)
 
 
 def axis_ticks(tokens: Sequence[str]) -> tuple[Ticks, bool]:
@@ -51,7 +53,7 @@ def _words(tokens: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _cut(word: Sequence[str]) -> str:
-    whole = "".join(word)
+    whole = readable("".join(word))
     return whole if len(whole) <= LONGEST_WORD else whole[: LONGEST_WORD - 1] + "…"
 
 

@@ -7,8 +7,11 @@ snapshot stores the columns of every layer and head beside one drawing, a compar
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 
 import holoviews as hv
 import numpy as np
@@ -17,12 +20,17 @@ from tlab_core.registry import Registry
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views import reach
+from tlab_dash.views.asked import run_of, selected, theme_of
 from tlab_dash.views.reach import Range
+from tlab_dash.views.saving import SCALE, save
 
 Table = dict[str, np.ndarray]
 Columns = dict[str, Table]
 
 VIEWS = Registry("view")
+# What of an overlay's options its first element has too.
+KEPT = ("xlim", "ylim", "xlabel", "ylabel", "width", "height", "xaxis", "yaxis", "xticks", "yticks", "xformatter",
+        "yformatter", "xrotation", "logx", "logy", "invert_yaxis", "show_grid", "gridstyle", "title")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class View:
     note(columns)                   a sentence with what the picture shows now in numbers; empty where there is none to say
     needs(run, selection)           {analysis: options} that have to be taken of the run first (`run.analyses`); until they
                                     are, `columns` returns empty parts
+    size                            width and height in pixels where it stands alone
     """
 
     name: str
@@ -62,9 +71,17 @@ class View:
     heading: str = ""
     note: Callable[[Columns], str] | None = None
     needs: Callable[..., dict[str, dict]] | None = None
+    size: tuple[int, int] = (560, 320)
+    module: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
+        object.__setattr__(self, "module", _maker())
         VIEWS.register(self.name)(self)
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """The module that it is made in, and its name there: run again, it takes its own place, and no other's."""
+        return self.module, self.name
 
     def element(self, columns: Columns, theme: Theme = LIGHT) -> hv.Overlay:
         """Return `columns` as one HoloViews overlay on its axes, with its remark above."""
@@ -106,16 +123,61 @@ class View:
         """Return the parts that have an element of their own, in the order of the overlay."""
         return [part for part in columns if part not in self.fixed and part not in self.told]
 
-    def __call__(self, run, selection: Selection | None = None, ghost=None, theme: Theme = LIGHT) -> hv.Overlay:
-        """Draw `run`, for a notebook: the newest step and the liveliest head unless `selection` says otherwise.
+    def __call__(self, run, selection: Selection | None = None, ghost=None, theme: Theme | str = LIGHT,
+                 **chosen) -> hv.Overlay:
+        """Return a picture of a run, or of a Trainer's history: the newest step and liveliest head, or what is chosen.
+
+        selection  a Selection; or in keywords what is looked at: `layer=1, head=3, step=100`
+        ghost      another run or Trainer to compare with
+        theme      "light" or "dark", or a Theme
 
         What the view needs beside the history is measured first; a saved run has no model for it, and parts stay empty.
+        Raises TypeError for what is no run and for an unknown keyword, ValueError for a value that can't be.
         """
-        selection = selection or Selection()
+        run, ghost = run_of(run), None if ghost is None else run_of(ghost)
+        selection = selected(run, selection, chosen)
+        self.measure(run, selection)
+        overlay = self.element(self.columns(run, selection, ghost), theme_of(theme))
+        width, height = self.size
+        overlay = overlay.opts(responsive=False, width=width, height=height, backend="bokeh")
+        # HoloViews forgets an overlay's options when something is laid over it, but not those of its elements.
+        options = hv.Store.lookup_options("bokeh", overlay, "plot").kwargs
+        next(iter(overlay)).opts(**{name: options[name] for name in KEPT if name in options}, backend="bokeh")
+        return overlay
+
+    def save(self, run, path, selection: Selection | None = None, ghost=None, theme: Theme | str = LIGHT, *,
+             width: int | None = None, height: int | None = None, scale: float = SCALE, title: str | None = None,
+             **chosen) -> Path:
+        """Write a picture of a run to `path`, which ends in .png, .svg or .html, and return the path.
+
+        selection, ghost, theme  and keywords such as `layer=1, head=3, step=100`: as for a view that is called
+        width, height, scale     see `views.save`; without them the size that the view has where it stands alone
+        title                    what stands above it; None is the view's own title, "" is none
+        """
+        run = run_of(run)
+        selection = selected(run, selection, chosen)
+        if title is None:
+            title = self.headed(*selection.resolve(run)[:2]) + (
+                "" if selection.step is None else f", step {selection.step:,}")  # fmt: skip
+        return save(self(run, selection, ghost, theme), path, width=width or self.size[0], height=height or self.size[1],
+                    theme=theme, scale=scale, title=title)  # fmt: skip
+
+    def measure(self, run, selection: Selection, anew: bool = False) -> None:
+        """Take what the view needs of a run beside its history, unless that is there; a saved run has no model for it.
+
+        anew  take it once more, as the model has learned since
+        """
         for name, options in (self.needs(run, selection) if self.needs else {}).items():
-            if analysis(run, name, options) is None and hasattr(run, "analyse"):
+            if (anew or analysis(run, name, options) is None) and hasattr(run, "analyse"):
                 run.analyse(name, **options)
-        return self.element(self.columns(run, selection, ghost), theme)
+
+
+def _maker() -> str:
+    """Return the module whose code makes a view, as by `View(...)` or `dataclasses.replace(view, ...)`."""
+    at: FrameType | None = sys._getframe(1)
+    while at is not None and at.f_globals.get("__name__") in (__name__, "dataclasses", "copy"):
+        at = at.f_back
+    return at.f_globals.get("__name__", "__main__") if at is not None else "__main__"
 
 
 def ensure_backend() -> None:

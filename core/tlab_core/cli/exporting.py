@@ -28,8 +28,8 @@ def settings(saved: SavedRun, path: Path, group: str | None) -> None:
 
 
 def script(saved: SavedRun, path: Path, group: str | None) -> None:
-    """Write a Python script that makes the run again."""
-    write_whole(path, as_python(saved.experiment, saved.marks).encode())
+    """Write a Python script that makes the run again, to the step at which it is now."""
+    write_whole(path, as_python(saved.experiment, saved.marks, until=saved.step).encode())
 
 
 def weights(saved: SavedRun, path: Path, group: str | None) -> None:

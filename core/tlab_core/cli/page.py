@@ -16,7 +16,7 @@ from tlab_core.cli.options import LONGEST, Refused, folder_option
 from tlab_core.experiment import default_experiment
 from tlab_core.limits import LimitError, Limits
 
-APP = "lab.py"
+APP, READY = "lab.py", "ready.py"
 LOCAL = "localhost"  # this machine alone
 MESSAGE = 20 * 2**20  # bytes that a page may send at once unless it is told otherwise, as Bokeh has it
 OPTIONS = {"memory": "SIZE", "upload": "SIZE", "idle_minutes": "MINUTES"}  # what stands in for their values; else N
@@ -55,8 +55,9 @@ def lab(port: int, address: str, no_browser: bool, folder: Path, **given: str | 
     dashboard = find_spec("tlab_dash")  # found, not imported: the engine knows nothing of the screen
     if dashboard is None or find_spec("panel") is None:
         raise click.ClickException("the dashboard is not installed: python -m pip install transformer-intuition-lab")
-    app = Path(dashboard.submodule_search_locations[0]) / "served" / APP
-    command = [sys.executable, "-m", "panel", "serve", str(app), "--port", str(port), "--address", address,
+    served = Path(dashboard.submodule_search_locations[0]) / "served"
+    command = [sys.executable, "-m", "panel", "serve", str(served / APP), "--setup", str(served / READY),
+               "--port", str(port), "--address", address,
                "--allow-websocket-origin", host,
                "--websocket-max-message-size", str(max(MESSAGE, 2 * limits.upload)),
                *([] if no_browser else ["--show"])]

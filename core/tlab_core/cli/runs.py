@@ -89,7 +89,7 @@ def show(name: str, link: bool, folder: Path, as_json: bool) -> None:
         echo_json(asdict(summary([saved])[0]) | kept | {
             "folder": str(saved.folder), "saved": saved.commit["written"], "settings": saved.experiment.to_dict(),
             "samples": [asdict(sample) for sample in saved.samples], "marks": [asdict(mark) for mark in saved.marks],
-            "environment": saved.commit["environment"], "remarks": saved.remarks,
+            "environment": saved.commit["environment"], "remarks": saved.remarks, "missing": saved.missing,
         })  # fmt: skip
     else:
         describe(saved)
@@ -115,6 +115,8 @@ def describe(saved: SavedRun) -> None:
     for title, line in lines.items():
         if line:
             click.echo(f"  {title:<12}{printable(line)}")
+    for said in saved.missing:
+        click.echo(f"Note: {printable(said)}", err=True)
     default = flat(default_experiment())
     unlike = {knob: value for knob, value in flat(portable(saved.experiment)).items()
               if value != default[knob] and knob not in (DECIDED_BY_TEXT, "prompt")}  # fmt: skip

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tlab_core.compare import Summary
+from tlab_core.display.description import printable
 from tlab_core.run import WINDOW
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -56,15 +57,6 @@ def sparkline(values: np.ndarray, width: int) -> str:
     low, high = means.min(), means.max()
     heights = (means - low) / (high - low) if high > low else np.zeros(width)
     return "".join(BARS[int(height * (len(BARS) - 1))] for height in heights)
-
-
-def printable(text: str) -> str:
-    """Return a text that can't steer the terminal: control characters are spelled out, all but newline and tab.
-
-    >>> printable("safe\\x1b[2J")
-    'safe\\\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def echo_json(content: Any) -> None:

@@ -1,10 +1,12 @@
 """Texts to learn from: each one string, found by its name, or read from any text file."""
 
 import os
+from dataclasses import replace
 from os import PathLike
 
 # Importing a file registers its corpora, in this order: the default first.
 from tlab_core.corpora import stories, python_text, tasks, shakespeare  # noqa: F401 # isort: skip
+from tlab_core.absent import Absent
 from tlab_core.corpora.base import CORPORA, Corpus, CorpusError
 from tlab_core.corpora.files import text_file
 from tlab_core.corpora.own import OWN_TEXTS, is_own, missing
@@ -21,7 +23,12 @@ def corpus(name_or_path: str | PathLike) -> Corpus:
     there is neither, and CorpusError when the text can't be had or used.
     """
     if isinstance(name_or_path, str) and name_or_path in CORPORA:
-        return CORPORA.get(name_or_path)()
+        found = CORPORA.get(name_or_path)()
+        if not isinstance(found, Corpus):
+            raise CorpusError(f"the corpus {name_or_path!r} came to {type(found).__name__}: its function must return a "
+                              f"Corpus, such as Corpus(name={name_or_path!r}, text=..., description=..., prompt=...).")
+        known = CORPORA.canonical(name_or_path)
+        return found if found.name == known else replace(found, name=known)
     if is_own(name_or_path) and (own := OWN_TEXTS.find(name_or_path)) is not None:
         return own
     if problem := why_not(name_or_path):
@@ -44,6 +51,8 @@ def why_not(name_or_path: str | PathLike) -> str:
     """Return why there is no such corpus, or nothing when there is one. Reads no text and needs no network."""
     if isinstance(name_or_path, str) and name_or_path in CORPORA:
         return ""
+    if isinstance(name_or_path, Absent):
+        return name_or_path.message
     if is_own(name_or_path):
         return missing(name_or_path)
     if os.path.exists(os.path.expanduser(name_or_path)):

@@ -16,7 +16,7 @@ from tlab_core.registry import Registry
 if TYPE_CHECKING:
     from tlab_core.config import Training
 
-OPTIMIZERS = Registry("optimizer")
+OPTIMIZERS = Registry("optimizer", traits={"uses": ()})
 
 BLOCK = 32_768  # numbers worked on at a time: five arrays of float32 make 640 kB, which stays in a core's own cache
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tlab_core.experiment import Experiment
 from tlab_core.runs.checkpoint import OPTIMIZER, STATE
+from tlab_core.runs.components import with_absent
 from tlab_core.runs.files import RunError, read_bytes, read_json
 from tlab_core.runs.settings_file import LARGEST, read_knobs
 from tlab_core.runs.writer import COMMIT, MARKS, META, SAMPLES, SETTINGS
@@ -63,7 +64,7 @@ def lost_settings(folder: Path, commit: dict[str, Any]) -> str:
     if text.endswith("\n") and all(knob.rpartition(".")[2] in begun for knob in _names(commit["settings"])):
         return ""
     try:
-        edited_settings(folder, Experiment.from_dict(commit["settings"]))
+        edited_settings(folder, Experiment.from_dict(with_absent(commit["settings"], commit.get("components"))))
     except (RunError, TypeError, ValueError) as error:
         return settings_lost(error)
     return ""

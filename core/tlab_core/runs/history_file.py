@@ -18,7 +18,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore
 
 from tlab_core.runs.files import RunError, sync_folder, write_whole
-from tlab_core.schema import COORDINATES, EDGES, GROUPS, Variable
+from tlab_core.schema import COORDINATES, EDGES, GROUPS, Group, Variable
 
 CHUNK = 1 << 20  # bytes: one step of a map is read in a millisecond, and a long curve is a few dozen files
 MOST_RECORDS = 4096  # in a chunk
@@ -56,15 +56,15 @@ class HistoryFile:
     through four threads, and all of those wait for Python's lock while a run trains.
     """
 
-    def __init__(self, path: Path, records: Mapping[str, int]):
-        self.path = path
+    def __init__(self, path: Path, records: Mapping[str, int], groups: Mapping[str, Group] = GROUPS):
+        self.path, self.groups = path, groups
         self.records = dict(records)
         self._store = DurableStore(path)
         self._store.changed = set()
         self._root = guarded(path, lambda: zarr.open_group(self._store, mode="r+", zarr_format=3, use_consolidated=False))
         self.attributes = dict(self._root.attrs)
         self._arrays = guarded(path, lambda: {
-            (name, variable): self._root[f"{name}/{variable}"] for name, group in GROUPS.items()
+            (name, variable): self._root[f"{name}/{variable}"] for name, group in groups.items()
             for variable in ("step", *group.variables)
         })  # fmt: skip
         # The chunk that is being filled, as it counts, and as it will when what was appended counts too.
@@ -72,12 +72,13 @@ class HistoryFile:
         self._next: dict[tuple[str, str], np.ndarray] = {}
 
     @classmethod
-    def create(cls, path: Path, coordinates: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> "HistoryFile":
+    def create(cls, path: Path, coordinates: Mapping[str, np.ndarray], attributes: Mapping[str, Any],
+               groups: Mapping[str, Group] = GROUPS) -> "HistoryFile":
         """Write an empty history with these coordinates, as `History` has them."""
         store = DurableStore(path)
         store.changed = set()
         root = zarr.create_group(store, zarr_format=3, attributes=dict(attributes))
-        for name, group in GROUPS.items():
+        for name, group in groups.items():
             # The attribute by which xarray knows coordinates that are no dimension.
             node = root.create_group(name, attributes={"coordinates": " ".join(EDGES[name])} if name in EDGES else {})
             for variable, spec in {"step": STEP, **group.variables}.items():
@@ -86,7 +87,7 @@ class HistoryFile:
                 values = values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
                 node.create_array(coordinate, data=values, dimension_names=dims, attributes=words)
         sync_folder(*store.changed)
-        return cls(path, dict.fromkeys(GROUPS, 0))
+        return cls(path, dict.fromkeys(GROUPS, 0), groups)
 
     def move(self, path: Path) -> None:
         """Go on in another place, to which the folder has been moved; nothing is read anew."""

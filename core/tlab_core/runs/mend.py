@@ -5,7 +5,16 @@ from pathlib import Path
 
 from tlab_core.runs.damage import edited_settings
 from tlab_core.runs.files import RunError, sync_folder, write_json, write_whole
-from tlab_core.runs.saved import SavedHistory, experiment_of, lost_meta, read_commit, read_marks, read_meta, read_samples
+from tlab_core.runs.saved import (
+    SavedHistory,
+    experiment_of,
+    groups_of,
+    lost_meta,
+    read_commit,
+    read_marks,
+    read_meta,
+    read_samples,
+)
 from tlab_core.runs.settings_file import settings_text
 from tlab_core.runs.writer import COMMIT, HISTORY, MARKS, META, SAMPLES, SETTINGS
 
@@ -13,13 +22,14 @@ from tlab_core.runs.writer import COMMIT, HISTORY, MARKS, META, SAMPLES, SETTING
 def mend(folder: Path) -> list[str]:
     """Mend the side files of a run that nobody else writes, and return a sentence on each. RunError if it is no run."""
     commit = read_commit(folder)
-    experiment = experiment_of(commit["settings"], folder / COMMIT)
+    experiment = experiment_of(commit, folder / COMMIT)
     done = []
     if _broken(lambda: edited_settings(folder, experiment)):
         write_whole(folder / SETTINGS, settings_text(experiment).encode())
         done.append(f"{SETTINGS} was written anew from {COMMIT}.")
     if _broken(lambda: read_meta(folder)):
-        write_json(folder / META, lost_meta(SavedHistory(folder / HISTORY, commit["records"])))
+        groups = groups_of(commit, folder / COMMIT)
+        write_json(folder / META, lost_meta(SavedHistory(folder / HISTORY, commit["records"], groups)))
         done.append(f"{META} was written anew, without tags, note and the letters of the probe text.")
     for name, read in ((SAMPLES, read_samples), (MARKS, read_marks)):
         if _broken(lambda read=read, name=name: read(folder, commit[name])):

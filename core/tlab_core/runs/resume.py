@@ -9,15 +9,16 @@ from tlab_core.experiment import Experiment
 from tlab_core.run import LiveRun, Mark
 from tlab_core.runs.damage import edited_settings
 from tlab_core.runs.files import RunError
-from tlab_core.runs.saved import SavedRun, experiment_of
+from tlab_core.runs.saved import SavedRun, experiment_of, statistics_of
 from tlab_core.runs.writer import COMMIT, SETTINGS
-from tlab_core.schema import GROUPS
 
 
 def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
     """Return the live run, and a mark for each knob that was edited in its settings file since it was saved."""
     if saved.remarks:
         raise RunError(f"the run {saved.name!r} can't go on: {' '.join(saved.remarks)}")
+    if saved.missing:
+        raise RunError(f"the run {saved.name!r} can't go on: {' '.join(saved.missing)} Until then it can be looked at.")
     folder = saved.folder / saved.commit["checkpoint"]
     experiment, edited = settings_in_force(saved)
     checkpoint = saved.checkpoint()
@@ -25,7 +26,7 @@ def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
         raise RunError(f"{saved.folder} is damaged: its commit is of step {saved.step}, its checkpoint of step "
                        f"{checkpoint.step} and its history of step {saved.recorder.last_step('train') or 0}.")
     try:
-        run = LiveRun(experiment)
+        run = LiveRun(experiment, statistics_of(saved.commit, saved.folder / COMMIT))
     except (DataError, ValueError) as error:  # settings that don't go together, a text that can't be had
         raise RunError(f"the run {saved.name!r} can't go on: {error}") from error
     try:
@@ -43,8 +44,8 @@ def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
 
 def restore_history(saved: SavedRun, run: LiveRun) -> None:
     """Fill a live run's history with what memory would hold of the saved one."""
-    for group in GROUPS:
-        arrays = {name: saved.recorder.stored(group, name) for name in ("step", *GROUPS[group].variables)}
+    for group, holds in saved.recorder.groups.items():
+        arrays = {name: saved.recorder.stored(group, name) for name in ("step", *holds.variables)}
         total = saved.recorder.records[group]
         if any(arrays[name].shape[1:] != shape for name, shape in run.recorder.shapes(group).items()):
             raise RunError(f"the history of {saved.name!r} does not fit its settings: {group} has other sizes. Set the "
@@ -56,6 +57,12 @@ def restore_history(saved: SavedRun, run: LiveRun) -> None:
         run.recorder.restore(group, total, read)
 
 
+def lost_statistics(run: LiveRun) -> list[str]:
+    """Return which statistics of one's own the run has recorded and can't any more, a sentence each."""
+    return [f"From step {run.step:,} on nothing is recorded of one statistic: {one.absent.message}"
+            for one in run.trainer.own_statistics if one.absent is not None]  # fmt: skip
+
+
 def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[Mark]]:
     """Return the experiment to go on with: the saved one, or what a person has made of it in the settings file, and a mark
     for each knob that this changes from the saved step on."""
@@ -65,7 +72,7 @@ def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[Mark]]:
                        f"the text decides it: set it back to {saved.experiment.architecture.vocab_size}.")
     found, before, torn = written.to_dict(), saved.experiment.to_dict(), saved.commit["settings_file"]
     # A process that was killed right after a commit has left the settings file of the commit before.
-    if found == before or (torn and found == experiment_of(torn, saved.folder / COMMIT).to_dict()):
+    if found == before or (torn and found == experiment_of(saved.commit, saved.folder / COMMIT, "settings_file").to_dict()):
         return saved.experiment, []
     return written, [Mark(saved.step, knob, old, new) for knob, old, new in changes(before, found)]
 

@@ -10,18 +10,23 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from tlab_core.corpora import Corpus
+from tlab_core.absent import Absent
+from tlab_core.corpora import CORPORA, Corpus
+from tlab_core.display import Described
 from tlab_core.experiment import Experiment
 from tlab_core.history import HistoryError
+from tlab_core.own_statistics import Statistic, StatisticError, recorded, variables_of
 from tlab_core.registry import did_you_mean
 from tlab_core.run import Mark, Run, Sample
 from tlab_core.runs.checkpoint import FOLDER, MODEL, Checkpoint, divergence_of, fill, tensors
+from tlab_core.runs.components import with_absent
 from tlab_core.runs.damage import LOST, edited_settings, lost_checkpoint, settings_lost
 from tlab_core.runs.files import RunError, count, field, read_json, read_lines
 from tlab_core.runs.history_file import STEP, StoredArray, guarded, opened
 from tlab_core.runs.own_text import get_text
 from tlab_core.runs.writer import COMMIT, HISTORY, MARKS, META, SAMPLES, SCHEMA, TOKENIZER
-from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION
+from tlab_core.schema import COORDINATES, EDGES, GROUPS, VERSION, Group, groups_with
+from tlab_core.settings import Missing, SettingsError
 from tlab_core.tokenizers import CharacterTokenizer, TokenizerFileError
 from tlab_core.transformer import Transformer
 
@@ -37,9 +42,9 @@ class SavedRun(Run):
         self.folder = folder
         self.commit = read_commit(folder)
         self.remarks = lost_checkpoint(folder, self.commit)
-        recorder = SavedHistory(folder / HISTORY, self.commit["records"])
+        recorder = SavedHistory(folder / HISTORY, self.commit["records"], groups_of(self.commit, folder / COMMIT))
         self.meta = self._or_lost(META, lambda: read_meta(folder), lambda: lost_meta(recorder))
-        super().__init__(experiment_of(self.commit["settings"], folder / COMMIT), read_tokenizer(folder), recorder,
+        super().__init__(experiment_of(self.commit, folder / COMMIT), read_tokenizer(folder), recorder,
                          self.meta["probe_tokens"], self.meta["baselines"])
         self._text = self._own_text()
         self.samples = self._or_lost(SAMPLES, lambda: read_samples(folder, self.commit[SAMPLES]), list)
@@ -60,15 +65,40 @@ class SavedRun(Run):
         """Return how many updates the saved model has had."""
         return self.commit["step"]
 
+    def describe(self):
+        """Return what any run says of itself, where it is kept, and what is lost of it."""
+        from tlab_core.display.runs import of_saved
+
+        return of_saved(self)
+
+    def one_line(self) -> str:
+        """Return the name, the text, the step, the loss as it was saved, and how the model is wired."""
+        from tlab_core.display.runs import run_line
+
+        return run_line(self, self.commit["loss"])
+
     def checkpoint(self) -> Checkpoint:
         """Return the weights, the optimizer's memory and the counters that the last commit saved."""
         return Checkpoint.load(self.folder / self.commit["checkpoint"])
 
     def model(self) -> Transformer:
-        """Return the saved model, to write with or to look into."""
+        """Return the saved model, to write with or to look into; RunError where a component of it is not here."""
+        if self.missing:
+            raise RunError(f"the model of the run {self.name!r} can't be built: {' '.join(self.missing)}")
         model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
         fill(model, tensors(path), path)
         return model
+
+    @property
+    def missing(self) -> list[str]:
+        """Say of each component that the run was made with and that is not here where it came from and how to get it.
+
+        Without it the run can be looked at, but neither go on nor write.
+        """
+        parts = (self.experiment.architecture, self.experiment.training)
+        found = [problem.allowed + "." for part in parts for problem in part.missing()]
+        corpus = self.experiment.corpus
+        return [*found, corpus.message] if isinstance(corpus, Absent) and corpus not in CORPORA else found
 
     def _own_text(self) -> Corpus | None:
         """Bring a text of one's own out of the folder, so that the run can go on here and its settings be trained anew."""
@@ -87,14 +117,14 @@ class SavedRun(Run):
             return instead()
 
 
-class SavedHistory:
+class SavedHistory(Described):
     """The history in a run's folder, with what views ask of a live `History`: `group`, `tree`, `last_step`, `coordinates`.
 
     Opening a group reads its steps; a variable is read when its values are asked for, and only the records asked for.
     """
 
-    def __init__(self, path: Path, records: Mapping[str, int]):
-        self.path = path
+    def __init__(self, path: Path, records: Mapping[str, int], groups: Mapping[str, Group] = GROUPS):
+        self.path, self.groups = path, groups
         self.records = dict(records)
         self._groups: dict[str, xr.Dataset] = {}
 
@@ -131,9 +161,19 @@ class SavedHistory:
         steps = self.group(group).variables["step"].values
         return int(steps[-1]) if len(steps) else None
 
+    def describe(self):
+        """Return the groups, how many records each has, and its variables."""
+        from tlab_core.display.runs import of_history
+
+        return of_history(self)
+
+    def one_line(self) -> str:
+        """Return where it is kept."""
+        return f"<SavedHistory: {len(self.records)} groups in {str(self.path)!r}>"
+
     def stored(self, group: str, variable: str) -> StoredArray:
         """Return one variable's records on the disk; `step` is a variable too."""
-        spec = STEP if variable == "step" else GROUPS[group].variables[variable]
+        spec = STEP if variable == "step" else self.groups[group].variables[variable]
         shape = tuple(len(self.coordinates[dim]) for dim in spec.dims)
         return StoredArray(self.path / group / variable, spec, shape, self.records[group])
 
@@ -142,7 +182,7 @@ class SavedHistory:
         if len(steps) and (steps[0] < 0 or (np.diff(steps) <= 0).any()):
             raise RunError(f"{self.path / name / 'step'} does not hold growing steps: the history is damaged.")
         data = {}
-        for variable, spec in GROUPS[name].variables.items():
+        for variable, spec in self.groups[name].variables.items():
             lazy = indexing.LazilyIndexedArray(_Lazy(self.stored(name, variable)))
             data[variable] = xr.Variable(("step", *spec.dims), lazy, _words(spec.long_name, spec.units))
         coords = {"step": xr.Variable("step", steps, _words(*COORDINATES["step"]))}
@@ -236,12 +276,29 @@ def read_tokenizer(folder: Path) -> CharacterTokenizer:
         raise RunError(f"the tokenizer of the run {folder.name!r} can't be read: {error}") from error
 
 
-def experiment_of(settings: dict[str, Any], path: Path) -> Experiment:
-    """Return the experiment of settings as `to_dict` gave them, or raise RunError."""
+def statistics_of(commit: dict[str, Any], path: Path) -> list[Statistic]:
+    """Return the statistics of one's own that a commit speaks of, or raise RunError."""
     try:
-        experiment = Experiment.from_dict(settings)
-        experiment.architecture.check()
-        experiment.training.check()
+        return recorded(commit.get("statistics"))
+    except StatisticError as error:
+        raise RunError(f"in {path}, {error}") from error
+
+
+def groups_of(commit: dict[str, Any], path: Path) -> dict[str, Group]:
+    """Return what each group of a run's history holds, or raise RunError."""
+    return groups_with(variables_of(statistics_of(commit, path)))
+
+
+def experiment_of(commit: dict[str, Any], path: Path, settings: str = "settings") -> Experiment:
+    """Return the experiment of the settings in a commit, or raise RunError.
+
+    A component that is not here is no error, since the run can still be looked at: its name becomes an `Absent` one.
+    """
+    try:
+        experiment = Experiment.from_dict(with_absent(commit[settings], commit.get("components")))
+        for part in (experiment.architecture, experiment.training):
+            if problems := [problem for problem in part.problems() if not isinstance(problem, Missing)]:
+                raise SettingsError(problems)
     except (TypeError, ValueError) as error:
         raise RunError(f"in {path}, the settings can't be used: {error}") from error
     return experiment

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from tlab_core.absent import Absent
 from tlab_core.experiment import PARTS, Experiment, default_experiment
 from tlab_core.knobs import BooleanKnob, KnobError
 from tlab_core.registry import did_you_mean
+from tlab_core.runs.components import components_of
 from tlab_core.runs.files import RunError, read_bytes
-from tlab_core.settings import Settings, SettingsError
+from tlab_core.settings import Missing, Settings, SettingsError
 
 LARGEST = 1_000_000  # bytes
 DEEPEST = 8  # levels of nesting; reading takes time with their square
@@ -33,14 +35,25 @@ HEADER = (
 
 def settings_text(experiment: Experiment) -> str:
     """Return an experiment as YAML, which `read_settings` reads back to the same values."""
-    lines = [HEADER]
+    lines, foreign = [HEADER], components_of(experiment)
     for knob, value in experiment.to_dict().items():
         if isinstance(value, dict):
             lines.append(f"{knob}:\n")
-            lines += [f"  {name}: {_written(inner)}\n" for name, inner in value.items()]
+            lines += [f"  {name}: {_written(inner)}{_whence(foreign.get(f'{knob}.{name}'))}\n"
+                      for name, inner in value.items()]  # fmt: skip
         else:
-            lines.append(f"{knob}: {_written(value)}\n")
+            lines.append(f"{knob}: {_written(value)}{_whence(foreign.get(knob))}\n")
     return "".join(lines)
+
+
+def _whence(component: dict[str, Any] | None) -> str:
+    """Return a remark on where a component that is not the lab's own comes from: an error quotes it with the line."""
+    if component is None:
+        return ""
+    if not component["module"]:
+        return ""
+    package = f"{component['package']} {component['version']}, " if component["package"] else ""
+    return f"  # from {package}module {component['module']}"
 
 
 def read_settings(path: Path) -> Experiment:
@@ -158,8 +171,11 @@ class _File:
         lines[f"{prefix}{knob}"] = line = node.start_mark.line
         if not isinstance(node, yaml.ScalarNode):
             self.refuse(line, f"{prefix}{knob} takes one plain value, not a list or a mapping")
+        value, present = self.value(node, settings.param[knob]), getattr(settings, knob)
+        if isinstance(present, Absent) and value == present:
+            return  # what the run was made with, which isn't here
         try:
-            setattr(settings, knob, self.value(node, settings.param[knob]))
+            setattr(settings, knob, value)
         except KnobError as error:
             self.refuse(line, str(error))
 
@@ -174,8 +190,9 @@ class _File:
 
     def check_together(self, experiment: Experiment, lines: dict[str, int]) -> None:
         try:
-            experiment.architecture.check()
-            experiment.training.check()
+            for part in (experiment.architecture, experiment.training):
+                if problems := [problem for problem in part.problems() if not isinstance(problem, Missing)]:
+                    raise SettingsError(problems)
         except SettingsError as error:
             problem = error.problems[0]
             line = next((line for knob, line in lines.items() if knob.split(".")[-1] == problem.knob), None)

@@ -20,7 +20,7 @@ from tlab_core.runs.files import UNFINISHED, Lock, RunError, checked_name, clean
 from tlab_core.runs.history_file import HistoryFile
 from tlab_core.runs.mend import mend
 from tlab_core.runs.own_text import put_text, usual_name
-from tlab_core.runs.resume import edit_in_words, going_on
+from tlab_core.runs.resume import edit_in_words, going_on, lost_statistics
 from tlab_core.runs.saved import SavedRun, divergence_of, read_commit, read_meta
 from tlab_core.runs.writer import COMMIT, EVERY, HISTORY, META, SCHEMA, TOKENIZER, RunWriter, now, refusal
 
@@ -102,7 +102,8 @@ class RunStore:
                 making = self.folder / f"{UNFINISHED}{os.getpid()}-{time.time_ns()}"
                 making.mkdir()
                 lock = Lock(making)
-                file = HistoryFile.create(making / HISTORY, run.recorder.coordinates, run.recorder.attributes)
+                file = HistoryFile.create(making / HISTORY, run.recorder.coordinates, run.recorder.attributes,
+                                          run.recorder.groups)
                 run.tokenizer.save(making / TOKENIZER)
                 own = put_text(making, run.experiment.corpus)
                 write_json(making / META, {"schema": SCHEMA, "created": now(), "tags": [], "note": "",
@@ -148,7 +149,8 @@ class RunStore:
                 raise refusal(folder, error, live=False) from error
             raise
         here = environment() | {"corpus": run.recorder.attributes["corpus_hash"]}
-        return Resumed(run, writer, [*map(edit_in_words, edited), *differences(saved.commit["environment"], here)])
+        return Resumed(run, writer, [*map(edit_in_words, edited), *lost_statistics(run),
+                                       *differences(saved.commit["environment"], here)])
 
     def take(self, writer: RunWriter, name: str) -> None:
         """Move a run that is being written in another store on this disk, such as a scratch folder, into this one."""

@@ -19,14 +19,16 @@ import numpy as np
 
 from tlab_core.experiment import Experiment
 from tlab_core.interrupts import interrupts_wait
+from tlab_core.own_statistics import kept
 from tlab_core.run import LiveRun
 from tlab_core.runs import files
 from tlab_core.runs.checkpoint import FOLDER, Checkpoint
+from tlab_core.runs.components import components_of
 from tlab_core.runs.environment import environment
 from tlab_core.runs.files import Lock, RunError, line_of, sync_folder, write_json, write_lines, write_whole
 from tlab_core.runs.history_file import STEP, HistoryFile
 from tlab_core.runs.settings_file import settings_text
-from tlab_core.schema import GROUPS
+from tlab_core.schema import GROUPS, Variable
 
 SCHEMA = 1
 EVERY = 30.0  # seconds between two commits: what a killed process loses at most
@@ -47,6 +49,7 @@ class _Job(NamedTuple):
     checkpoint: Checkpoint
     experiment: Experiment
     loss: float | None
+    statistics: dict[str, dict[str, Any]]  # of one's own
     took: float  # seconds to copy it
 
 
@@ -74,7 +77,7 @@ class RunWriter:
         self._dropped = dict(self._commit["dropped"])
         self._told = {SAMPLES: len(run.samples) if commit else 0, MARKS: len(run.marks) if commit else 0}
         self.folder = folder
-        self._file = file or HistoryFile(folder / HISTORY, self._commit["records"])
+        self._file = file or HistoryFile(folder / HISTORY, self._commit["records"], run.recorder.groups)
         if commit is None:
             self._take_over()
         run.recorder.subscribe(self._on_record)
@@ -133,7 +136,7 @@ class RunWriter:
 
     def _on_record(self, group: str, record: dict[str, Any]) -> None:
         with np.errstate(over="ignore", invalid="ignore"):  # a diverged run may not fit float32; infinity says so
-            copied = {name: np.array(value, _spec(group, name).dtype) for name, value in record.items()}
+            copied = {name: np.array(value, self._spec(group, name).dtype) for name, value in record.items()}
         self._pending[group].append(copied)
 
     def _after_step(self) -> None:
@@ -158,9 +161,10 @@ class RunWriter:
 
     def _take_over(self) -> None:
         """Let all that the run has recorded before wait to be written."""
-        for group in GROUPS:
+        run_groups = self.run.recorder.groups
+        for group in run_groups:
             variables = self.run.recorder.group(group).variables
-            columns = {name: variables[name].values for name in ("step", *GROUPS[group].variables)}
+            columns = {name: variables[name].values for name in ("step", *run_groups[group].variables)}
             for index in range(len(columns["step"])):
                 self._on_record(group, {name: values[index] for name, values in columns.items()})
 
@@ -177,6 +181,7 @@ class RunWriter:
                 checkpoint=Checkpoint.of(trainer),
                 experiment=run.experiment.replace(training=training),
                 loss=run.recent_loss,
+                statistics=kept(trainer.own_statistics),
                 took=time.monotonic() - began,
             )  # fmt: skip
 
@@ -214,7 +219,9 @@ class RunWriter:
         commit = {
             "schema": SCHEMA, "written": now(), "step": job.checkpoint.step, "tokens": job.checkpoint.tokens,
             "seconds": job.checkpoint.seconds, "loss": job.loss, "records": records, SAMPLES: samples, MARKS: marks,
-            "checkpoint": place, "dropped": self._dropped, "settings": settings, "settings_file": before["settings_file"],
+            "checkpoint": place, "dropped": self._dropped, "settings": settings,
+            "components": components_of(job.experiment), "statistics": job.statistics,
+            "settings_file": before["settings_file"],
             "divergence": None if job.checkpoint.divergence is None else asdict(job.checkpoint.divergence),
             "environment": environment() | {"corpus": job.attributes.get("corpus_hash", "")},
         }  # fmt: skip
@@ -251,6 +258,9 @@ class RunWriter:
             if FOLDER.fullmatch(path.name) and path.name != self._commit["checkpoint"]:
                 shutil.rmtree(path, ignore_errors=True)
 
+    def _spec(self, group: str, name: str) -> Variable:
+        return STEP if name == "step" else self.run.recorder.groups[group].variables[name]
+
     # ---- the thread
 
     def _is_writing(self) -> bool:
@@ -282,7 +292,3 @@ def refusal(folder: Path, error: OSError, live: bool = True) -> RunError:
 def now() -> str:
     """Return the time as ISO 8601, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _spec(group: str, name: str):
-    return STEP if name == "step" else GROUPS[group].variables[name]

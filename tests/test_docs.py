@@ -1,0 +1,145 @@
+"""The tables that the site is made from, held against the registries; and docstrings, which must come out as they are."""
+
+import ast
+import doctest
+import inspect
+import io
+from importlib import import_module
+
+import pytest
+
+from docs.generator import figures, gallery_pages, knob_pages, lesson_pages, pairs, prose
+from docs.generator.shown import BASE, SHOWN, Pair
+from tlab_core.knob_text import flat, knobs
+from tlab_core.knobs import ChoiceKnob
+from tlab_core.lessons import LESSONS
+from tlab_core.registry import Registry
+from tlab_dash.views import VIEWS
+
+PAIRS = {knob: pair for knob, pair in SHOWN.items() if isinstance(pair, Pair)}
+
+
+def test_every_knob_has_two_values_to_show_or_a_reason_why_not():
+    assert list(SHOWN) == [knob for knob, _ in knobs()]
+    reasons = {knob: reason for knob, reason in SHOWN.items() if knob not in PAIRS}
+    assert list(reasons) == ["architecture.vocab_size"]  # of all others there is something to see
+    assert all(len(reason) > 40 and reason.endswith((".", "`.")) for reason in reasons.values())
+
+
+@pytest.mark.parametrize("knob", PAIRS)
+def test_the_two_runs_of_a_knob_differ_in_it_alone_and_can_be_made(knob):
+    first, second = pairs.experiments(knob).values()
+    first.check()
+    second.check()
+    values = flat(first), flat(second)
+    assert [name for name in values[0] if values[0][name] != values[1][name]] == [knob]
+    others = set(PAIRS[knob].also)
+    assert knob not in others
+    assert {name for name in values[0] if values[0][name] != flat(BASE)[name]} - {knob} <= others
+
+
+@pytest.mark.parametrize("knob", PAIRS)
+def test_a_knob_shows_its_components_or_the_code_that_it_acts_in(knob):
+    about, pair = dict(knobs())[knob], PAIRS[knob]
+    chooses = isinstance(about, ChoiceKnob) and isinstance(about.options, Registry)
+    assert bool(pair.acts) != (chooses or knob == "corpus")
+    for place in pair.acts:
+        assert inspect.getsource(knob_pages.named(place)).strip()
+
+
+def made_up(knob):
+    """What `pairs` would have made for a knob, had it trained."""
+    return {
+        "names": list(pairs.experiments(knob)), "steps": 80, "commands": ["tlab train x", "tlab train y"],
+        "sentences": [{"text": "Step 80: the *loss* is lower_", "lesson": "norm-first"}],
+        "rows": [["loss", "1 nats", "2 nats"], ["parameters", "5", "5"], ["what it writes", "- a|b", ">>> x"]],
+    }  # fmt: skip
+
+
+def warnings_of(text):
+    """What docutils has to say of reStructuredText, without Sphinx's roles and directives."""
+    core = import_module("docutils.core")
+    stream = io.StringIO()
+    core.publish_doctree(text, settings_overrides={"warning_stream": stream, "report_level": 1})
+    return stream.getvalue()
+
+
+def test_each_knob_has_a_page_with_every_value_its_paper_and_both_passes():
+    pages = dict(knob_pages.pages({knob: made_up(knob) for knob in PAIRS}, dict.fromkeys(PAIRS, "snapshot.html")))
+    assert len(pages) == len(SHOWN) + 1
+    for knob, about in knobs():
+        page = pages[knob_pages.slug(knob)]
+        assert page.startswith(prose.title(about.label))
+        assert prose.paragraph(about.doc) in page
+        assert ('src="snapshot.html"' in page) == (knob in PAIRS)
+        if isinstance(about, ChoiceKnob):
+            assert all(name in page for name in about.names())
+    norm = pages["norm_type"]
+    assert "y = w · x / √(mean(x²) + ε)" in norm
+    assert "Zhang & Sennrich 2019" in norm
+    assert norm.count("def forward(self, x, work)") == norm.count("def backward(self, dy, work)") >= 3
+    assert ":doc:`LayerNorm, RMSNorm, or none at all? </lessons/which-norm>`" in norm
+    assert "def _adapt" in pages["optimizer"]  # AdamW's work is done by Adam's code
+
+
+def test_each_view_has_a_page_with_an_example_that_ends_in_it():
+    names = [figures.called(name) for name in VIEWS.names()]
+    assert set(figures.EXAMPLES) <= set(names)
+    pages = dict(gallery_pages.pages({name: {"html": "<b></b>", "dark": "<b></b>", "note": ""} for name in VIEWS.names()}))
+    assert set(pages) == {"index", *names}
+    for name in VIEWS.names():
+        code = figures.example(name)
+        assert 3 <= len([line for line in code.splitlines() if line]) <= 6
+        last = ast.parse(code).body[-1]
+        assert isinstance(last, ast.Expr)
+        assert ast.unparse(last).startswith(f"views.{figures.called(name)}(run")
+
+
+def test_an_example_draws_what_it_says():
+    from tlab_core import LiveRun, default_experiment
+    from tlab_dash import views
+
+    run = LiveRun(default_experiment().replace(corpus="brackets"))
+    for name in VIEWS.names():
+        element = figures.value_of(figures.example(name).removeprefix(figures.BEGINNING), {"run": run, "views": views})
+        assert type(element).__name__ == "Overlay", name
+
+
+def test_each_lesson_has_a_page_with_its_part_of_the_results():
+    measured = "".join(f"## {name}\n\nIt was seen.\n\n" for name in LESSONS.names())
+    pages = dict(lesson_pages.pages(measured))
+    assert list(pages) == ["index", *LESSONS.names()]
+    for name, lesson in LESSONS.items():
+        assert lesson.paper.url in pages[name]
+        assert f':start-after: "## {name}"' in pages[name]
+        assert f"[{lesson_pages.plain(lesson.title)}]({name}.md)" in pages["index"]
+
+
+def test_the_generators_own_examples_hold():
+    for module in (prose, knob_pages, lesson_pages):
+        assert doctest.testmod(module) > (0, 0)
+        assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", ["tlab_core", "tlab_core.runs", "tlab_core.lessons", "tlab_core.extend", "tlab_dash",
+                                  "tlab_dash.views", "tlab_dash.snapshot"])
+def test_docstrings_come_out_without_a_warning(name):
+    pytest.importorskip("docutils")
+    module = import_module(name)
+    for public in module.__all__:
+        found = getattr(module, public)
+        for piece in (found, *(vars(found).values() if inspect.isclass(found) else ())):
+            text = inspect.getdoc(getattr(piece, "__func__", piece))
+            if text and (inspect.isclass(piece) or inspect.isroutine(piece) or isinstance(piece, property)):
+                assert not warnings_of("\n".join(prose.docstring(text))), f"{public}: {piece}"
+
+
+def test_nothing_in_a_text_is_taken_for_markup():
+    text = "Take *this*, `x`s and |that| from name_ or [1]_; 2 ** 3.\n\n- a `b`\n  and c\n\nname  what\n      it is"
+    lines = prose.docstring(text)
+    assert lines == [
+        r"Take \*this\*, ``x``\ s and \|that\| from name\_ or [1]\_; 2 \*\* 3.", "", "- a ``b`` and c", "", "``name``",
+        "   what it is", "",
+    ]  # fmt: skip
+    pytest.importorskip("docutils")
+    assert not warnings_of("\n".join(lines))
