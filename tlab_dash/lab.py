@@ -20,7 +20,7 @@ from tlab_dash.fleet import Fleet
 from tlab_dash.lessons.card import LessonCard
 from tlab_dash.limits import PLACES
 from tlab_dash.live import LivePlot
-from tlab_dash.notebooks import Shown, gathered, kernel, later, reached, running_loop
+from tlab_dash.notebooks import Shown, gathered, kernel, later, running_loop
 from tlab_dash.pages import PAGES, Board
 from tlab_dash.run_bar import RunBar
 from tlab_dash.runs_page import RunsPage
@@ -125,9 +125,9 @@ class Lab(Shown):
             later(self._tick, self._loop, REFRESH_MS / 1000)
 
     def _tick(self) -> None:
-        """What a server's clock does, in a notebook: while no browser hears of it, nothing is written."""
+        """What a server's clock does, in a notebook: until the browser has drawn it, nothing is written."""
         try:
-            if self.shell._models and reached(self.shell):
+            if self.shell.is_drawn:
                 with gathered(self.shell):
                     self.refresh()
         finally:

@@ -21,7 +21,7 @@ from bokeh.models import Div
 from tlab_core.parallel import cores
 from tlab_core.registry import did_you_mean
 from tlab_dash.live import LivePlot
-from tlab_dash.notebooks import WRITING, Shown, gathered, is_answered, knock, later, reached, running_loop
+from tlab_dash.notebooks import WRITING, Outermost, Shown, gathered, is_answered, knock, later, reached, running_loop
 from tlab_dash.selection import Selection
 from tlab_dash.theme import Theme, css_variable
 from tlab_dash.time_travel import TimeTravel
@@ -124,12 +124,7 @@ class LiveViews(Shown):
     def _selected(self) -> None:
         self._news, self._newest = self._news + 1, time.monotonic()
         self.refresh()
-        # A message of the browser may come in a thread of its own, and Panel drops what is written while it reads it. Also,
-        # what has to be measured waits until the run stands still.
-        self._behind = True
-        with WRITING:
-            for row in self._rows:
-                row.must_resend = True
+        self._behind = True  # what has to be measured waits until the run stands still
         if not self._coming:
             self._coming = later(self._when_free, self._loop, 0.0)
 
@@ -153,7 +148,7 @@ class LiveViews(Shown):
             self._next_look = time.monotonic() + (time.monotonic() - began) / SHARE
 
 
-class Row(pn.Column):
+class Row(Outermost, pn.Column):
     """The pictures of `LiveViews` in one output, under the selects, and the slider below."""
 
     def __init__(self, shown: LiveViews):
@@ -190,10 +185,10 @@ class Row(pn.Column):
             document.add_next_tick_callback(self._write)
             return True
         if not self._answered:
-            self._answered = is_answered(self)
+            self._answered = self.is_drawn
             before, self._knocks = self._knocks, knock(self, self._since, self._knocks)
             self.must_resend |= self._answered or self._knocks > before
-        if not reached(self):
+        if not reached(self) or (is_answered(self) and not self._answered):
             return False
         self._write()
         return True

@@ -135,6 +135,32 @@ def gathered(view: pn.viewable.Viewable) -> Iterator[None]:
                 push(view)
 
 
+class Outermost:
+    """The outermost part of an output, mixed in before a Panel viewable: what the browser says is read under the lock.
+
+    It may come in a thread of its own. Panel drops whatever is written to a document while it reads a message for it, and
+    what it sends in answer would get mixed up with what another thread sends.
+    """
+
+    def __init__(self, *parts, **params):
+        self._heard: set[str] = set()  # the roots that a browser has said something through, and so has drawn
+        super().__init__(*parts, **params)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Return whether all browsers that it is on show in have drawn it; on a server, whether it is on show.
+
+        Before, a browser drops each piece of a message for itself, and takes one for another if it is done in between.
+        """
+        return bool(self._models) and all(
+            ref in self._heard for ref in self._models if ref in state._views and state._views[ref][3] is not None)
+
+    def _on_msg(self, ref: str, *message) -> None:
+        with WRITING:
+            self._heard.add(ref)
+            super()._on_msg(ref, *message)
+
+
 class Shown(pn.viewable.Viewer):
     """What a notebook shows. The subclass says how it is brought up to date.
 

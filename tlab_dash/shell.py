@@ -9,6 +9,7 @@ from tlab_core.registry import UnknownNameError
 from tlab_dash.architecture_map import STATISTICS
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.lessons.card import LESSON_STYLE
+from tlab_dash.notebooks import Outermost
 from tlab_dash.theme import THEMES, css_variables
 from tlab_dash.views.roles import KEY
 
@@ -18,7 +19,7 @@ ARROWS = {"left": {"heads": -1}, "right": {"heads": 1}, "up": {"layers": -1}, "d
 BRACKETS = {"[": -1, "]": 1}
 
 
-class Shell(Component):
+class Shell(Outermost, Component):
     """The grid of cards, the theme and the keyboard."""
 
     titles = param.Dict(default={}, doc="Heading of each card.")

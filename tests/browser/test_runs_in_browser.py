@@ -256,6 +256,7 @@ def test_the_page_has_an_address_and_back_leads_out_of_it(runs, open_tab):
     row(direct, "slow 0").wait_for()
     direct.press("Back to the lab")
     direct.page.locator(".sheet").wait_for(state="hidden")
+    direct.page.locator("canvas").nth(5).wait_for(state="attached")  # and the bench is drawn
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(runs):

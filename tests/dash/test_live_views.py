@@ -6,12 +6,15 @@ import threading
 import weakref
 
 import numpy as np
+import panel as pn
 import pytest
+from panel.io import state
+from pyviz_comms import Comm
 
 from tests.dash.snapshots import small
 from tlab_core import CharacterTokenizer, Trainer, TrainerRun, Training, Transformer
 from tlab_core.registry import UnknownNameError
-from tlab_dash import Lab, live_views, notebook, views
+from tlab_dash import Lab, live_views, notebook, notebooks, views
 from tlab_dash.selection import Selection
 from tlab_dash.theme import DARK
 from tlab_dash.views import VIEWS
@@ -189,6 +192,30 @@ def test_one_choice_turns_all_pictures(run, unhurried):
     assert row.shown.selection.head == 2
     assert not np.array_equal(attention.sources["map"].data["image"][0], first, equal_nan=True)
     assert "head 2" in row._titles[1].text
+
+
+def test_what_the_browser_says_waits_for_what_is_being_sent_to_it(run, monkeypatch):
+    row = shown(views.live(run, "loss"))
+    heard = []
+    monkeypatch.setattr(pn.Column, "_on_msg", lambda row, *message: heard.append(message), raising=False)
+    browser = threading.Thread(target=row._on_msg, args=("root", "manager", "message"))
+    with notebooks.WRITING:
+        browser.start()
+        browser.join(0.2)
+        assert heard == []
+    browser.join(5)
+    assert heard == [("root", "manager", "message")]
+
+
+def test_a_browser_that_has_said_something_has_drawn_it(run, monkeypatch):
+    row = views.live(run, "loss").__panel__()
+    assert not row.is_drawn  # it is in no output
+    monkeypatch.setattr(pn.Column, "_on_msg", lambda *message: None, raising=False)
+    ref = row.get_root(comm=Comm("one")).ref["id"]
+    monkeypatch.setitem(state._views, ref, (row, None, None, Comm("one")))
+    assert not row.is_drawn
+    row._on_msg(ref, "manager", "message")
+    assert row.is_drawn
 
 
 def test_names_and_views_and_their_order(run):
