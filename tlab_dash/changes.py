@@ -59,10 +59,17 @@ PRESSES = {
 }
 
 
+# What differs before anything has learned would give an answer away, and often the wrong one.
+BEFORE_RACE = Sentence("What the lesson's runs differ in shows here once they have run.", "aside")
+
+
 def told(session: Session) -> list[dict]:
     """Return each sentence as the page takes it."""
     trial = session.trial
-    said = sentences(session) if trial is None else trial_sentences(trial, session.state == "training")
+    if session.lesson is not None and session.lesson.is_before_race:
+        said = [BEFORE_RACE]
+    else:
+        said = sentences(session) if trial is None else trial_sentences(trial, session.state == "training")
     more = trial is None and session.selection.step is None and session.can_try_seeds()
     corpora = [one.experiment.corpus for one in (session.run, session.ghost) if one is not None]
     return [{"text": sentence.text, "kind": sentence.kind} | _link(sentence, more)
@@ -97,7 +104,7 @@ def actions(session: Session) -> list[dict]:
         offered.append(_button("rerun", "Rerun from step 0"))
     if past_horizon(session) and whole:
         offered.append(_button("extend", f"Extend to {2 * session.experiment.training.steps:,} steps"))
-    if ghost is not None:
+    if ghost is not None or session.problems:
         offered.append(_button("undo", "Undo"))
     if whole and not is_broken_on_purpose(run, ghost):
         title = (f"Starts again with {TOO_HIGH} times the learning rate: steps so large that the model stops learning, or "

@@ -18,7 +18,7 @@ from tlab_core.knobs import BooleanKnob, ChoiceKnob, CountOrAutoKnob, IntegerKno
 from tlab_core.limits import in_bytes
 from tlab_core.settings import Problem
 from tlab_dash.component import STATIC, Component
-from tlab_dash.knob_names import knob_value, with_knobs
+from tlab_dash.knob_names import differences, knob_value, with_knobs
 from tlab_dash.own_text import OwnText
 from tlab_dash.session import Session
 from tlab_dash.step_time import StepTime
@@ -102,13 +102,15 @@ class Knobs(Component):
         draft, run = self._session.draft, self._session.run
         if self._weighed is not None and self._weighed[0] is draft:
             draft = with_knobs(draft, self._weighed[1])
+        held = waiting(self._session)
         if draft.architecture.missing() or draft.training.missing():
-            return {"summary": "", "warning": ""}  # nobody knows what something costs that is not here
+            return {"summary": "", "warning": held}  # nobody knows what something costs that is not here
         self._step_time.note(run)
         cost = estimate(draft, self._step_time.known(draft))
         # A run that is there fits, and is counted among what is taken.
         built = run is not None and draft is run.experiment
-        return {"summary": summary(cost, draft, run), "warning": "" if built else warning(cost, available_memory())}
+        beyond = "" if built else warning(cost, available_memory())
+        return {"summary": summary(cost, draft, run), "warning": held or beyond}
 
     def _describe(self, index: int, problem: Problem) -> dict:
         return {
@@ -179,6 +181,17 @@ def warning(cost: Estimate, available: int | None) -> str:
     if cost.step_seconds > PATIENCE:
         return f"A hundred steps would take about {round(100 * cost.step_seconds / 60)} minutes."
     return ""
+
+
+def waiting(session: Session) -> str:
+    """Return which turned knobs the run on show does not have, as something about them does not go together."""
+    turned = [parameter(session.draft, knob).label for knob in differences(session.experiment, session.draft)
+              if knob not in NOT_KNOBS]
+    if not session.problems or not turned:
+        return ""
+    *others, last = turned
+    names = f"{', '.join(others)} and {last} wait" if others else f"{last} waits"
+    return f"{names}: until what is marked is mended, the model stays as the map shows it. Undo turns back."
 
 
 def in_seconds(seconds: float) -> str:

@@ -100,6 +100,7 @@ class Lab(Shown):
             **self._boxes,
         )
         self.session.param.watch(lambda event: self.knobs.refresh(), ["draft", "problems"])
+        self.session.param.watch(lambda event: self.changes.refresh(), "problems")
         self.session.param.watch(lambda event: self._turn_leaf(), "lesson")
         selected = self.session.selection.param
         selected.watch(lambda *events: self._select(), [name for name in self.session.selection.param if name != "name"])

@@ -99,7 +99,8 @@ def _entry(run, step: int) -> float:
 
 REASONS = (
     Reason("architecture.residual_type", "Post-LN",
-           Measure("last layer's gradient, over the first's,", "gradients", _late_gradient), True,
+           Measure("gradient at the last feed-forward, beside that at the first,", "gradients", _late_gradient,
+                   write=lambda times: f"{short(times)}×"), True,
            "in Post-LN every gradient must pass every layer's norm.", least=1.2,
            unless=lambda turn: turn.both("norm_type", "None")),
     Reason("architecture.norm_type", "None",

@@ -115,8 +115,10 @@ class Session(param.Parameterized):
         self._open(self.experiment.replace())
 
     def undo(self) -> None:
-        """Swap the run and its ghost."""
-        if self.ghost is not None:
+        """Take back the turned knobs that wait until they go together; where none do, swap the run and its ghost."""
+        if self.problems:
+            self.draft, self.problems = self.experiment, []
+        elif self.ghost is not None:
             self._seat.swap()
 
     def extend(self, steps: int) -> None:

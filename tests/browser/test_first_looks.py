@@ -51,6 +51,33 @@ def test_what_is_drawn_of_the_run_before_is_marked_while_a_new_one_is_built(open
     tab.wait(lambda: tab.page.evaluate("window.marks.at(-1)") == [False, "false", ""], "the new run's pictures")
 
 
+def test_a_knobs_help_lies_above_all_beside_the_panel(open_tab):
+    tab = open_tab(query=SMALL)
+    knob = tab.page.locator(".knob-list .knob").nth(1)
+    knob.hover()
+    knob.locator(".help").hover()
+    tip = tab.page.locator(".knob-list .tip")
+    tip.wait_for()
+    assert tip.evaluate("tip => tip.matches(':popover-open')")
+    panel = tab.page.locator(".knob-list").bounding_box()
+    assert tip.bounding_box()["x"] >= panel["x"] + panel["width"]
+    tab.page.locator(".card.map").hover()
+    tip.wait_for(state="hidden")
+    knob.locator(".help").focus()
+    tip.wait_for()
+
+
+def test_what_waits_for_a_knob_to_be_mended_is_said_in_sight(open_tab):
+    tab = open_tab(query=SMALL)
+    tab.page.get_by_label("Heads", exact=True).press("ArrowRight")
+    said = tab.page.locator(".cost-warning")
+    tab.wait(lambda: "Heads waits" in said.inner_text(), "what waits")
+    box, panel = said.bounding_box(), tab.page.locator(".knob-list").bounding_box()
+    assert box["y"] + box["height"] <= panel["y"] + panel["height"]
+    tab.press("Undo")
+    tab.wait(lambda: said.inner_text() == "", "nothing waits")
+
+
 def test_a_phone_shows_that_the_tabs_go_on_and_a_knobs_help_covers_no_other_knob(open_tab):
     tab = open_tab(query=SMALL, **PHONE)
     tabs = tab.page.locator(".bench > .pages")

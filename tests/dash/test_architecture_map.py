@@ -302,10 +302,10 @@ def test_scale_only_widens():
     assert Scale.around([0.0]) is None
 
 
-def test_legend_shows_the_ends_of_the_scale():
-    root = draw(MapValues(0, {}, {"residual.0": 0.018, "residual.1": 1.25}), shown={"scale": Scale(-3, -2)})
+def test_legend_shows_the_ends_of_the_scale_and_of_which_step_it_is():
+    root = draw(MapValues(1250, {}, {"residual.0": 0.018, "residual.1": 1.25}), shown={"scale": Scale(-3, -2)})
     ends = {text.get("data-end"): text.text for text in root.iter() if "data-end" in text.attrib}
-    assert ends == {"low": "0.001", "high": "1.25"}
+    assert ends == {"low": "0.001", "high": "1.25", "step": "step 1,250"}
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
@@ -420,9 +420,9 @@ def test_scale_widens_within_a_run_and_starts_anew_with_the_next():
     low, high = shown.paint["legend"]["low"], shown.paint["legend"]["high"]
     assert low == "0.001"
     shown.update(plain, values_for(4))
-    assert shown.paint["legend"] == {"low": low, "high": high}
+    assert shown.paint["legend"] == {"low": low, "high": high, "step": "step 5"}
     shown.update(plain, values_for(4, 100), new_run=True)
-    assert shown.paint["legend"] == {"low": "0.1", "high": high}
+    assert shown.paint["legend"] == {"low": "0.1", "high": high, "step": "step 5"}
 
 
 def test_selection_and_statistic_redraw_what_is_there():

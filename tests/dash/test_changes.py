@@ -48,7 +48,7 @@ def measured(run, group, variable, change):
 def session_of(run, ghost=None, **more):
     settings = run.experiment
     usual = {"message": "", "trouble": "", "selection": Selection(), "state": "paused", "race": None, "trial": None,
-             "lesson": None, "limits": Limits(), "can_try_seeds": lambda: False}
+             "lesson": None, "problems": [], "limits": Limits(), "can_try_seeds": lambda: False}
     return SimpleNamespace(run=run, ghost=ghost, experiment=settings, draft=settings, **usual | more)
 
 
@@ -114,13 +114,15 @@ def test_why_is_said_where_the_numbers_show_it_and_leads_to_the_lesson():
     loss, shows, why = sentences(session_of(run, ghost))
     assert loss.text.startswith("Step 145: loss ")
     assert shows.text == (
-        "Step 145: the last layer's gradient, over the first's, is 12× larger with Post-LN (6 against 0.5).")
+        "Step 145: the gradient at the last feed-forward, beside that at the first, is 12× "
+        "larger with Post-LN (6× against 0.5×).")
     assert (why.text, why.lesson) == ("Because in Post-LN every gradient must pass every layer's norm.", "norm-first")
     link = shown(session_of(run, ghost))[2]["link"]
     assert link == {"label": "Lesson: Why does everyone put the norm first? ›", "lesson": "norm-first"}
     # turned the other way, it is the ghost that shows it
     assert told(ghost, run)[1] == (
-        "Step 145: the last layer's gradient, over the first's, is 12× smaller with Pre-LN (0.5 against 6).")
+        "Step 145: the gradient at the last feed-forward, beside that at the first, is 12× "
+        "smaller with Pre-LN (0.5× against 6×).")
     assert told(ghost, run)[2] == why.text
 
 
@@ -129,7 +131,7 @@ def test_without_its_pattern_nothing_is_said_of_why(of_post, of_pre):
     run, ghost = made_up(POST, records=30), made_up(records=30)
     late_gradient(run, of_post)
     late_gradient(ghost, of_pre)
-    assert not [text for text in told(run, ghost) if "Because" in text or "over the first's" in text]
+    assert not [text for text in told(run, ghost) if "Because" in text or "last feed-forward" in text]
     assert told(run, ghost)[-1] in ("Why?", "To do with this knob:")  # the lesson is there all the same
 
 
@@ -365,8 +367,9 @@ def test_past_the_horizon_it_says_so_and_offers_to_extend():
     assert actions(session_of(run))[0]["label"] == "Extend to 200 steps"
 
 
-def test_there_is_no_undo_without_a_ghost():
+def test_there_is_no_undo_without_a_ghost_unless_knobs_wait():
     assert offered(made_up(records=30)) == ["break"]
+    assert offered(made_up(records=30), problems=["Heads"]) == ["undo", "break"]
 
 
 def test_what_can_be_done_next_depends_on_where_the_two_stand():

@@ -167,6 +167,17 @@ def test_a_problem_stands_beside_its_knob_with_a_button_that_fixes_it(session, k
     assert knobs.values["architecture.num_heads"] == 4
 
 
+def test_knobs_that_wait_for_another_are_named(session, knobs):
+    rest = "until what is marked is mended, the model stays as the map shows it. Undo turns back."
+    knobs._handle_msg({"turn": {"knob": "architecture.num_heads", "value": 5}})
+    assert knobs.warning == f"Heads waits: {rest}"
+    knobs._handle_msg({"turn": {"knob": "architecture.num_layers", "value": 12}})
+    assert knobs.warning == f"Layers and Heads wait: {rest}"
+    session.undo()
+    knobs.refresh()
+    assert knobs.warning == ""
+
+
 def test_a_fix_that_does_not_exist_is_ignored(knobs):
     knobs._handle_msg({"fix": 3})
     assert knobs.problems == []

@@ -275,3 +275,13 @@ def test_each_lesson_watches_views_that_the_page_has(lesson):
     assert bench <= set(VIEWS.names())
     assert set(lesson.views) <= bench | {"text"}
     assert about(lesson)["source"].endswith(str(lesson.paper.year))
+
+
+def test_what_changed_gives_no_answer_away_before_the_runs_have_run(lab):
+    begun(lab)
+    lab.changes.refresh()
+    assert [sentence["text"] for sentence in lab.changes.sentences] == [
+        "What the lesson's runs differ in shows here once they have run."]
+    taken(lab)
+    lab.changes.refresh()
+    assert all("once they have run" not in sentence["text"] for sentence in lab.changes.sentences)

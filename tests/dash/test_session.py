@@ -191,6 +191,14 @@ def test_a_value_out_of_bounds_is_a_problem_and_changes_nothing(session):
     assert "seed = -1 is not allowed" in session.problems[0].allowed
 
 
+def test_undo_takes_back_knobs_that_wait_before_it_touches_the_run(session):
+    first = session.run
+    session.change(num_heads=5)
+    session.change(num_layers=12)
+    session.undo()
+    assert (session.run, session.draft, session.problems) == (first, session.experiment, [])
+
+
 def test_undo_swaps_run_and_ghost_and_the_knobs_follow(session):
     train_to(session, GHOST_STEPS)
     session.pause()

@@ -519,3 +519,12 @@ def test_a_new_record_is_seen_at_once(run):
     add_record(run, np.random.default_rng(0), 4)
     after = views.attention.columns(run, pinned(run, layer=1, head=3))
     assert not np.array_equal(before["map"]["weight"], after["map"]["weight"], equal_nan=True)
+
+
+def test_the_dead_share_is_written_where_no_mark_is(run):
+    columns = views.layer_statistics.columns(run, Selection())
+    (x,), (at,) = columns["dead"]["rms"], columns["dead"]["place"]
+    marks = np.concatenate([columns[part]["rms"][abs(columns[part]["place"] - at) <= 1] for part in ("signal", "gradient")])
+    (low, high), _ = views.layer_statistics.limits(columns)
+    edges = np.sort(np.log10([low, *marks[np.isfinite(marks)], high]))
+    assert np.min(abs(np.log10(marks) - np.log10(x))) == pytest.approx(np.diff(edges).max() / 2)

@@ -25,20 +25,21 @@ class Paint:
     """The colours and numbers of one moment.
 
     `parts` maps a part to (fill, ink, number); `labels` a layer to the sentence a screen reader says; `low` and `high` are
-    the ends of the legend.
+    the ends of the legend, and `step` says of which step the numbers are.
     """
 
     parts: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     low: str = ""
     high: str = ""
+    step: str = ""
 
     def to_dict(self) -> dict:
         """The same as plain lists and dicts, for the browser."""
         return {
             "parts": {key: list(part) for key, part in self.parts.items()},
             "labels": {str(layer): label for layer, label in self.labels.items()},
-            "legend": {"low": self.low, "high": self.high},
+            "legend": {"low": self.low, "high": self.high, "step": self.step},
         }
 
 
@@ -83,7 +84,7 @@ def paint(
             fill = coloured(value)
             painted[key] = (fill, ink(fill), write(value))
     labels = {layer: _label(layer, painted, statistic) for layer in range(layers)}
-    return Paint(painted, labels, low, high)
+    return Paint(painted, labels, low, high, f"step {values.step:,}" if values else "")
 
 
 def ratio_position(ratio: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tlab_core.activations import ACTIVATIONS
 from tlab_dash.architecture_map import glyphs, svg
 from tlab_dash.architecture_map.colouring import Paint, check_statistic, paint
-from tlab_dash.architecture_map.geometry import BOX_LEFT, LEGEND, MARGIN, ROAD_X, Branch, Layout, Row, layout
+from tlab_dash.architecture_map.geometry import BOX_LEFT, LEGEND, MARGIN, ROAD_X, STEP, Branch, Layout, Row, layout
 from tlab_dash.architecture_map.style import style
 from tlab_dash.architecture_map.svg import Markup
 from tlab_dash.architecture_map.values import EXPLANATIONS, GRADIENT, RATIO, STATISTICS, MapValues, Scale
@@ -371,9 +371,9 @@ class _Pen:
         return svg.join(*parts)
 
     def legend(self) -> Markup:
-        """What the colours mean, with the ends of their scale."""
+        """What the colours mean, with the ends of their scale, and of which step they are."""
         y = self.places.height - LEGEND + 8
-        low, high = MARGIN + 58, self.places.width - MARGIN - 58
+        low, high = MARGIN + 58, self.places.width - MARGIN - 58 - STEP
         width = high - low
         palette = diverging(self.theme) if self.statistic == RATIO else sequential(self.theme)
         samples = 48
@@ -388,5 +388,6 @@ class _Pen:
             svg.rectangle(low, y + 16, width, 9, class_="thin line"),
             svg.text(self.paint.low, low - 6, y + 24.5, class_="number end-low", data_end="low"),
             svg.text(self.paint.high, high + 6, y + 24.5, class_="number end-high", data_end="high"),
+            svg.text(self.paint.step, self.places.width - MARGIN, y + 24.5, class_="number right", data_end="step"),
             class_="legend",
         )

@@ -14,6 +14,7 @@ BOX_LEFT = 150  # between: the side road with its beads
 HEADER = 76  # embedding and position
 FOOTER = 74  # final norm and head
 LEGEND = 48
+STEP = 60  # beside the legend's scale: of which step the colours are
 
 FULL_UP_TO = 6  # layers; beyond, those not selected shrink to rows
 FULL_LEAST, FULL_MOST = 94, 196

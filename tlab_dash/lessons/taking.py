@@ -84,9 +84,14 @@ class Taking:
         """Return whether a step can be gone to: what shows numbers can't before there are any, nor before a guess."""
         if step == "fresh" and not self.guessed:
             return False
-        if step == "race" and self.doing in ("opening", "ready"):
+        if step == "race" and self.is_before_race:
             return False  # it is come to by running it
         return step in self.steps and (step in BEFORE_NUMBERS or self.doing == "done")
+
+    @property
+    def is_before_race(self) -> bool:
+        """Return whether none of its runs has begun to race."""
+        return self.doing in ("opening", "ready")
 
     def go(self, step: str) -> None:
         """Turn to a step, if that is possible now."""
@@ -95,12 +100,12 @@ class Taking:
 
     def predict(self, answer: str) -> None:
         """Guess; a guess can be changed until the runs have begun."""
-        if answer in self.lesson.prediction.options and self.doing in ("opening", "ready"):
+        if answer in self.lesson.prediction.options and self.is_before_race:
             self.answer, self.skipped = answer, False
 
     def skip(self) -> None:
         """Go on without a guess."""
-        if self.answer is None and self.doing in ("opening", "ready"):
+        if self.answer is None and self.is_before_race:
             self.skipped = True
             self.go("fresh")
 
@@ -113,7 +118,7 @@ class Taking:
 
     def takes_train(self) -> bool:
         """Return whether a press of Train was the lesson's: before the runs begin it runs them, if there is a guess."""
-        if self.doing in ("opening", "ready"):
+        if self.is_before_race:
             self.step = self.step if self.guessed else "predict"
             self.run()
             return True

@@ -77,7 +77,7 @@ def look(taking: Taking, session: Session) -> list[Block]:
 
 def predict(taking: Taking, session: Session) -> list[Block]:
     """The question and its answers."""
-    locked = taking.doing not in ("opening", "ready")
+    locked = not taking.is_before_race
     options = [{"key": key, "label": label} for key, label in taking.lesson.prediction.options.items()]
     hint = "Guess before anything runs. A wrong guess teaches most."
     if locked:

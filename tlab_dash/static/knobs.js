@@ -111,7 +111,9 @@ export function render({ model }) {
       const width = Math.min(280, window.innerWidth - 24);
       const beside = edge + width + 12 < window.innerWidth;
       tip.classList.toggle("inline", !beside);
+      tip.popover = beside ? "manual" : null; // above everything: what the panel fades out below, it would cut off beside it
       (beside ? panel : line).append(tip);
+      if (beside) tip.showPopover();
       tip.style.width = beside ? `${width}px` : "";
       tip.style.left = `${edge + 4}px`;
       tip.style.top = `${Math.max(8, Math.min(at.top - 8, window.innerHeight - tip.offsetHeight - 8))}px`;
@@ -161,7 +163,10 @@ export function render({ model }) {
     warning.setAttribute("role", "status");
     const elsewhere = document.createElement("div");
     elsewhere.className = "problem elsewhere";
-    panel.replaceChildren(...groups, elsewhere, summary, warning, tip);
+    const cost = document.createElement("div");
+    cost.className = "cost";
+    cost.append(summary, warning);
+    panel.replaceChildren(...groups, elsewhere, cost, tip);
   };
 
   const show = () => {

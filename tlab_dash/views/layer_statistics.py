@@ -50,6 +50,7 @@ def columns(run, selection, ghost=None) -> Columns:
     low, high = _decades(table["rms"] for table in (signal, gradient))
     dead = row(run, "layers", selection.step)["dead_share"][layer]
     note = [i for i, (_, site, _) in enumerate(shown) if site == "activation" and np.isfinite(dead)]
+    beside = [table["rms"][abs(table["place"] - i) <= 1] for i in note for table in (signal, gradient, *ghosts)]
     return {
         "places": {
             "name": np.array([name for name, _, _ in shown], dtype=object),
@@ -60,7 +61,7 @@ def columns(run, selection, ghost=None) -> Columns:
         "gradient": gradient,
         "signal": signal,
         "dead": {
-            "rms": np.full(len(note), np.sqrt(low * high)),
+            "rms": np.array([_widest_gap(beside, low, high)] * len(note)),
             "place": np.array(note, dtype=float),
             "note": np.array([f"{dead:.0%} dead units"] * len(note), dtype=object),
         },
@@ -87,7 +88,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
         coloured("gradient", "gradient ↑", marker="triangle", size=8),
         coloured("signal", "signal ↓", size=8),
         hv.Labels(c["dead"], [RMS, PLACE], "note").opts(
-            **look.text(theme, text_align="center", text_color=theme.text), backend="bokeh"),
+            **look.text(theme, text_align="center", text_color=theme.text), **look.on_card(theme), backend="bokeh"),
     ]).opts(**_named_on_both_sides(ticks, look.frame(
         theme, xlabel="RMS (signal; gradient in nats per unit)", ylabel="", yticks=ticks, logx=True,
         xticks=look.log_ticker(), xformatter="%g", invert_yaxis=True,
@@ -115,6 +116,14 @@ def _named_on_both_sides(ticks: list[tuple[int, str]], options: dict) -> dict:
             axis.update(major_label_text_font_size=CLOSE, major_label_policy=NoOverlap(min_distance=-1))
 
     return options | {"hooks": [hook, *options["hooks"], close]}
+
+
+def _widest_gap(sizes: list[np.ndarray], low: float, high: float) -> float:
+    """Return the middle, on a log scale, of the widest stretch of the axis that has none of these sizes in it."""
+    sizes = np.concatenate(sizes) if sizes else np.array([])
+    edges = np.sort(np.log10([low, *sizes[(sizes > low) & (sizes < high)], high]))
+    widest = np.argmax(np.diff(edges))
+    return float(10 ** edges[widest : widest + 2].mean())
 
 
 def limits(columns: Columns) -> tuple[Range, Range]:

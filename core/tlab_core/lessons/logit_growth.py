@@ -36,9 +36,9 @@ def outcome(numbers: Numbers) -> str:
 
 
 NUMBERS = {
-    "plain": Number("largest match score without QK-norm", ",.0f"),
-    "qk_norm": Number("largest match score with QK-norm", ",.0f"),
-    "slow": Number(f"largest match score without QK-norm at a learning rate of {USUAL:g}", ",.0f"),
+    "plain": Number("largest match score in 200 steps without QK-norm", ",.0f"),
+    "qk_norm": Number("largest match score in 200 steps with QK-norm", ",.0f"),
+    "slow": Number(f"largest match score in 200 steps without QK-norm at a learning rate of {USUAL:g}", ",.0f"),
     "plain_loss": Number("loss without QK-norm"),
     "qk_norm_loss": Number("loss with QK-norm"),
     "slow_loss": Number(f"loss without QK-norm at a learning rate of {USUAL:g}"),
@@ -80,7 +80,7 @@ LESSON = add(Lesson(
     headline="plain",
     measure=measure,
     judge=judge,
-    take_away="Nothing bounds the length of queries and keys; QK-norm does, so no score can run away.",
+    take_away="By itself nothing bounds the length of queries and keys. QK-norm keeps it steady, so no score can run away.",
     effect="At a high learning rate match scores grow without QK-norm, and not with it",
     paper=Paper(
         authors="Wortsman, Liu, Xiao et al.",
