@@ -38,7 +38,7 @@ def columns(run, selection, ghost=None) -> Columns:
                   "top": now["loss"] + error}
     return {
         "trained": trained(found, "loss"),
-        "trained_name": trained_name(found, "loss", limits_of(now["loss"])),
+        "trained_name": trained_name(found, "loss", _losses(errors)),
         "ghost": then,
         "errors": errors,
         "now": now,
@@ -61,7 +61,7 @@ def draw(columns: Columns, theme: Theme) -> hv.Overlay:
 
 def limits(columns: Columns) -> tuple[Range, Range]:
     """Return the axes: every position that was read; at least half a nat, so that noise looks like noise."""
-    return reach(columns, "now", "ghost"), limits_of(columns["now"]["loss"])
+    return reach(columns, "now", "ghost"), _losses(columns["errors"])
 
 
 def note(columns: Columns) -> str:
@@ -116,6 +116,10 @@ def reach(columns: Columns, *parts: str) -> Range:
     """Return an axis of positions that holds all parts."""
     last = max((float(columns[part]["position"].max(initial=1.0)) for part in parts), default=1.0)
     return -0.01 * last, 1.03 * last
+
+
+def _losses(errors: Table) -> Range:
+    return limits_of(errors["loss"], errors["top"])
 
 
 def limits_of(*values: np.ndarray, least: float = 0.5) -> Range:

@@ -49,7 +49,7 @@ def list_lessons(as_json: bool) -> None:
         return
     rows = [(found.name, found.title, found.paper.cited, duration(found.seconds)) for found in lessons]
     echo_table(("lesson", "question", "paper", "takes"), rows, right=("takes",))
-    click.echo("\nTake one with: tlab lesson NAME")
+    click.echo(f"\nTake one with: tlab lesson NAME. With --check it runs {len(SEEDS)} seeds, each of which takes so long.")
 
 
 def tell(chosen: Lesson, as_json: bool) -> None:
