@@ -69,6 +69,7 @@ gradient_norm = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=steps.nothing_yet("each"),
     ghosts={"ghost": {"y": "norm"}},
     log=lambda columns: "y",
     told=("cut",),

@@ -45,5 +45,6 @@ learning_rate = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=steps.nothing_yet("rate"),
     ghosts={"ghost": {"y": "rate"}},
 )

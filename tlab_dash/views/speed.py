@@ -54,5 +54,6 @@ speed = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=steps.nothing_yet("speed"),
     ghosts={"ghost": {"y": "speed"}},
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import holoviews as hv
 import numpy as np
 
@@ -16,6 +18,11 @@ def recorded(run, group: str, *variables: str) -> tuple[np.ndarray, ...]:
     """Return the steps of a group and some of its variables, from one dataset: the run may be training on."""
     found = run.recorder.group(group).variables
     return tuple(found[name].values for name in ("step", *variables))
+
+
+def nothing_yet(part: str) -> Callable[[Columns], str]:
+    """Return a view's warning while a part has no step: the axes mean nothing then."""
+    return lambda columns: "" if len(columns[part]["step"]) else "No step has been trained yet."
 
 
 def curve(table: Table, name: str, words: str, ink: str, width: float = 2.5, **style) -> hv.Curve:

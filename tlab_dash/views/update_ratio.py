@@ -76,6 +76,7 @@ update_ratio = View(
     columns=columns,
     draw=draw,
     limits=limits,
+    warning=steps.nothing_yet("median"),
     ghosts={"ghost": {"y": "ratio"}},
     log=lambda columns: "y",
     note=note,
