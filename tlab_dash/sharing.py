@@ -46,7 +46,7 @@ class Sharing(Component):
         super().__init__(snapshot=SnapshotForm(session, self._hand_out), **params)
         self._session = session
         self._first = share.to_query(first)
-        self._shown = None  # the experiment that `settings` tells of, and how often it was changed on the way
+        self._shown = None  # what `settings` tells of: the experiment, how often it was changed on the way, a bad address
         self._errands = Errands()
         self.refresh()
 
@@ -59,8 +59,9 @@ class Sharing(Component):
         if session.run is None or session.building:
             return
         marks = session.run.marks
-        if self._shown != (experiment, len(marks)):
-            self._shown = (experiment, len(marks))
+        shown = (experiment, len(marks), bool(session.trouble))
+        if self._shown != shown:
+            self._shown = shown
             told = settings(experiment, marks)
             # The first page's address stays short, and a bad one as it was typed, so that it can be mended.
             address = None if session.trouble else "" if told["query"] == self._first else told["query"]

@@ -81,6 +81,7 @@ def test_a_bad_address_is_explained_and_nothing_of_it_is_carried_out(open_tab, b
     assert query(tab) == bad
     tab.press("Step")
     tab.wait(lambda: tab.step == 1, "one step of the default run")
+    tab.wait(lambda: query(tab) == "", "the address of the run on show")
 
 
 def test_a_run_is_saved_under_a_name_and_goes_on_being_recorded(open_tab, runs_folder):
