@@ -66,7 +66,7 @@ BEFORE_RACE = Sentence("What the lesson's runs differ in shows here once they ha
 def told(session: Session) -> list[dict]:
     """Return each sentence as the page takes it."""
     trial = session.trial
-    if session.lesson is not None and session.lesson.is_before_race:
+    if session.lesson is not None and session.lesson.is_before_race and not session.trouble:
         said = [BEFORE_RACE]
     else:
         said = sentences(session) if trial is None else trial_sentences(trial, session.state == "training")

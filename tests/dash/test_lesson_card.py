@@ -282,6 +282,9 @@ def test_what_changed_gives_no_answer_away_before_the_runs_have_run(lab):
     lab.changes.refresh()
     assert [sentence["text"] for sentence in lab.changes.sentences] == [
         "What the lesson's runs differ in shows here once they have run."]
+    lab.session.trouble = "What is wrong with the address."
+    lab.changes.refresh()
+    assert lab.changes.sentences[0]["text"] == lab.session.trouble
     taken(lab)
     lab.changes.refresh()
     assert all("once they have run" not in sentence["text"] for sentence in lab.changes.sentences)
