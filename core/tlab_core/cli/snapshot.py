@@ -18,7 +18,7 @@ LONGEST_NOTES = 1_000_000  # bytes of a notes file
 @click.option("-o", "--to", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE",
               help="The file to write, such as runs.html.")
 @click.option("--title", default="", help="What stands at its top.  [default: the runs' names]")
-@click.option("--notes", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--notes", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="A Markdown file with your own words, such as a hypothesis and a result.  [default: the runs' notes]")
 @click.option("--steps", type=click.IntRange(min=1), default=20, show_default=True,
               help="Through how many of the recorded steps its slider goes.")
