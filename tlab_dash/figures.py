@@ -67,8 +67,8 @@ def recent_loss(run, step: int) -> float:
 
 
 def untrained_loss(run) -> float:
-    """Return the probe text's mean loss at step 0."""
-    return float(run.recorder.group("probe")["loss"].values[0].mean())
+    """Return the loss on unseen text at step 0."""
+    return float(run.recorder.group("validation")["loss"].values[0])
 
 
 def equal_step(run, ghost, shown: int | None = None) -> int | None:

@@ -95,14 +95,14 @@ class OwnText(Component):
         """Show the inside on the beginning of the text in hand."""
         if not self._in_hand(chosen):
             return
-        probe = probe_part(self._session.draft, self._text)
+        probe = probe_part(self._session, self._text)
         if not why_not_probe(self._session, probe):
-            self._session.change(probe_text=probe)
+            self._session.look_into(probe)
             self._done(chosen)
 
     def on_usual(self, _) -> None:
         """Show the inside on a passage of the text that is learned, as it was."""
-        self._session.change(probe_text="")
+        self._session.look_into("")
         self._changed()
 
     def on_forget(self, _) -> None:
@@ -129,9 +129,9 @@ def told(session: Session, text: Corpus, explain: Explain) -> dict[str, str]:
     """Return what the dialog says of a text: `characters`, `different` ones, `first` line, the `title` it has without a
     better one, why not to `learn` it or to `probe` with it (empty: it can be), and what is `cut` off for the probe."""
     lines = readable(text.text.strip()).split("\n")
-    probe = probe_part(session.draft, text)
+    probe = probe_part(session, text)
     objection = why_not_probe(session, probe)
-    cut = probe != text.text and not objection
+    cut = len(probe) <= len(text.text.strip("\n")) and not objection
     return {
         "characters": f"{len(text.text):,}",
         "different": f"{text.tokenizer.vocab_size:,}",
@@ -171,9 +171,13 @@ def why_not_probe(session: Session, probe: str) -> str:
     return f"{named}{more} never {occur} in {where}, so its model can't read this as probe text."
 
 
-def probe_part(draft: Experiment, text: Corpus) -> str:
+def probe_part(session: Session, text: Corpus) -> str:
     """Return the beginning of a text that serves as probe text: what is shown, and the one character that follows."""
-    most = PROBE_LENGTH
+    draft, most = session.draft, PROBE_LENGTH
     if draft.architecture.pos_encoding_type == "Learned":
         most = min(most, draft.architecture.max_seq_len)
-    return text.text.lstrip("\n")[: most + 1]
+    part = text.text.strip("\n")
+    if not SHORTEST_PROBE <= len(part) <= most:
+        return part[: most + 1]
+    known = text.tokenizer if session.run is None else session.run.tokenizer
+    return part + next((mark for mark in "\n " if not known.unknown(mark)), part[-1])

@@ -79,9 +79,9 @@ def notice(session: Session) -> str:
 
 
 def recent(run) -> dict:
-    """Return the step, and loss and characters a second over the last steps (the probe's loss before the first)."""
+    """Return the step, and loss and characters a second over the last steps (that on unseen text before the first)."""
     if run.step == 0:
-        return {"step": 0, "loss": _number(run.recorder.newest("probe", 1)["loss"].mean()), "rate": None}
+        return {"step": 0, "loss": _number(run.recorder.newest("validation", 1)["loss"].mean()), "rate": None}
     train = run.recorder.newest("train", RECENT)
     seconds, tokens = train["seconds"], train["tokens"]
     rate = None

@@ -81,6 +81,16 @@ class Seat:
         self._tell()
         self.do(lambda: self._open(experiment, build, race, keep))
 
+    def rebuild(self, experiment, build: Callable) -> None:
+        """Put in place of each run on show what `build(run)` makes of it; training stays on if it was, as does a race.
+
+        `experiment` is that of the new run. Where a run was kept in a folder, what follows is not, and it is said.
+        """
+        self._opened = experiment
+        self.opening = True
+        self._tell()
+        self.do(lambda: self._rebuild(experiment, build))
+
     def resume(self, store: RunStore, name: str, experiment) -> None:
         """Train a run out of a folder on from where its last commit left it, and keep it there."""
 
@@ -292,6 +302,22 @@ class Seat:
                 self._prepare(Race(target(self.ghost.step, run.experiment.training.steps)))
             self.error = remark
         self.keeper.let_go(self.run, self.ghost, *self.away)
+
+    def _rebuild(self, experiment, build: Callable) -> None:
+        if experiment is not self._opened:
+            return  # a knob was turned meanwhile
+        try:
+            run, ghost = build(self.run), None if self.ghost is None else build(self.ghost)
+        finally:
+            if experiment is self._opened:
+                self.opening = False
+        if self._closed or experiment is not self._opened:
+            return
+        kept, training, going = self.keeper.name(self.run), self.training, self.going
+        self.put(run, ghost)
+        self.training, self.going = training, going
+        if kept:
+            self.error = f"“{kept}” is kept as it was. What follows goes on beside it: save it under a name of its own."
 
     def _work_aside(self, seconds: float) -> bool:
         """Do some of what is done out of sight; return whether there is more."""

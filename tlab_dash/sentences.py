@@ -101,8 +101,14 @@ def knobs_apart(session, step: int | None) -> tuple[dict, set[str]]:
     difference: a setting that was changed on the way is one, even where both runs ended up with the same value."""
     run, ghost = session.run, session.ghost
     turned = differences(ghost.experiment, run.experiment)
+    turned.pop("probe_text", None)  # nothing that a run does comes of it
     on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
     return turned, turned.keys() | on_the_way
+
+
+def read_the_same(run, ghost) -> bool:
+    """Return whether both are looked into on the same text, as they are unless one can't read the other's."""
+    return run.experiment.probe_text == ghost.experiment.probe_text
 
 
 def turned_knob(session) -> Turn | None:
@@ -113,7 +119,8 @@ def turned_knob(session) -> Turn | None:
     run, ghost = session.run, session.ghost
     step = equal_step(run, ghost, session.selection.step)
     turned, behind = knobs_apart(session, step)
-    if step is None or session.lesson is not None or not len(turned) == len(behind) == 1:
+    comparable = step is not None and read_the_same(run, ghost)
+    if not comparable or session.lesson is not None or not len(turned) == len(behind) == 1:
         return None
     knob, (before, after) = next(iter(turned.items()))
     return Turn(knob, before, after, run, ghost, step)
@@ -142,6 +149,9 @@ def compared(session, shows: Sentence | None = None) -> list[Sentence]:
         said.append(Sentence("The two learn different texts, so their losses can't be compared.", "aside"))
     elif step > 0:
         said.append(loss_sentence(step, recent_loss(run, step), recent_loss(ghost, step), now))
+    if not read_the_same(run, ghost):
+        texts = "They are looked into on different texts, so nothing but their losses can be compared."
+        return [*said, Sentence(texts, "aside")]
     changed, close = most_changed(run, ghost, step)
     others = [ratio_sentence(measure, step, new, old, now) for measure, new, old in changed]
     said += [*([shows] if shows is not None else []), *(sentence for sentence in others if sentence != shows)]

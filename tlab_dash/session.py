@@ -17,7 +17,7 @@ from tlab_core.knobs import KnobError
 from tlab_core.lessons import LESSONS
 from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
-from tlab_core.runs import RunError, RunStore
+from tlab_core.runs import RunError, RunStore, with_probe
 from tlab_core.settings import Missing, Problem
 from tlab_dash import surprise
 from tlab_dash.fleet import Fleet, shared_fleet
@@ -211,6 +211,23 @@ class Session(param.Parameterized):
     def fix(self, problem: Problem) -> None:
         """Apply the fix that `problem` proposes."""
         self.change(problem.fix)
+
+    def look_into(self, probe_text: str) -> None:
+        """Show the inside of run and ghost on another text, "" for the usual one; what they have learned stays.
+
+        A run that has broken can't go on: another one begins in its place.
+        """
+        run, draft = self.run, with_knobs(self.draft, {"probe_text": probe_text})
+        if run is None or self.building or self.problems or draft.problems() or run.divergence is not None:
+            self.change(probe_text=probe_text)
+            return
+
+        def read(one):
+            unreadable = one.divergence is not None or one.tokenizer.unknown(probe_text)
+            return one if unreadable else with_probe(one, probe_text)
+
+        self._set(draft)
+        self._seat.rebuild(draft, read)
 
     def _adjust(self, knobs: dict) -> None:
         self.experiment = self.draft = with_knobs(self.experiment, knobs)

@@ -142,7 +142,7 @@ class Trainer(Described):
                 f"steps = {steps!r} is not allowed: it must be a whole number of at least 0, "
                 "or None to train up to the horizon (training.steps)."
             )
-        self._check_going()
+        self.check_going()
         return self._run(steps, look)
 
     def batch(self, step: int) -> Batch:
@@ -160,6 +160,12 @@ class Trainer(Described):
                 self._validate()
                 self._look_inside(gradients=None, before=None)
                 self.seconds += time.perf_counter() - began
+
+    def look(self) -> None:
+        """Take this step's statistics of the probe text, unless they are there already."""
+        with self._at_work():
+            if self.recorder.last_step("residual") != self.step:
+                self._read_probe()
 
     def validate(self) -> None:
         """Record this step's validation loss, unless it is there already: a run may end between two of them."""
@@ -227,7 +233,7 @@ class Trainer(Described):
         self.measure()
         made = 0
         while made < steps if steps is not None else self.step < self.training.steps:
-            self._check_going()
+            self.check_going()
             record = self._advance(look)
             made += 1
             yield record
@@ -304,7 +310,7 @@ class Trainer(Described):
         every = self.training.resolved_statistics_every
         return step % every == 0 or (step <= CLOSE_LOOK and step % min(CLOSE_LOOK_EVERY, every) == 0)
 
-    def _look_inside(self, gradients, before) -> None:
+    def _read_probe(self) -> None:
         if self._probe_work is None:
             self._probe_work = self.model.workspace(gradients=False)
         failed: dict[str, str] = {}
@@ -313,6 +319,9 @@ class Trainer(Described):
             self.recorder.append(group, self.step, values)
         if failed:
             note_failures(self.recorder, failed, self.step)
+
+    def _look_inside(self, gradients, before) -> None:
+        self._read_probe()
         names = list(self.model.parameters)
         values = statistics.parameter_statistics(names, self.model.parameters, gradients, before, self.start)
         self.recorder.append("parameters", self.step, values)
@@ -391,7 +400,8 @@ class Trainer(Described):
         np.copyto(self._before[0], self.model.flat)
         return self._before[1]
 
-    def _check_going(self) -> None:
+    def check_going(self) -> None:
+        """Raise DivergedError if the run has broken."""
         if self.divergence is not None:
             rate = self.training.learning_rate
             raise DivergedError(

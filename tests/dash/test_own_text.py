@@ -1,5 +1,6 @@
 """A text of one's own on the page: what the dialog says of it, learning it, looking into the model with it."""
 
+import numpy as np
 import pytest
 
 from tests.dash.driven import settle
@@ -7,12 +8,14 @@ from tests.dash.test_lab import TINY
 from tlab_core.corpora import corpus_title
 from tlab_core.corpora.own import address, read
 from tlab_core.limits import Limits
+from tlab_core.runs import RunStore
 from tlab_dash.controls import Knobs, problem_in_words, value_label
 from tlab_dash.figures import knob_words
 from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.own_text import LARGEST_MESSAGE
 from tlab_dash.runs_list import unusual
+from tlab_dash.seat import GHOST_STEPS
 from tlab_dash.session import Session
 from tlab_dash.sharing import experiment_of, file_name, settings
 
@@ -126,6 +129,45 @@ def test_a_text_serves_as_probe_text_and_the_usual_one_comes_back(open_session):
     knobs.own_text._handle_msg({"usual": True})
     settle(session, lambda: "".join(session.run.probe_tokens) not in BEN)
     assert not knobs.own_text.probing
+
+
+def test_what_was_learned_stays_when_the_inside_is_shown_on_another_text(open_session):
+    session, knobs = open_session()
+    session.step_once()
+    settle(session, lambda: session.run.step == 1)
+    before = session.run.model.flat.copy()
+    bring(knobs, BEN[:33], probe={})
+    settle(session, lambda: "".join(session.run.probe_tokens) == BEN[:33])  # all of it
+    assert (session.run.step, session.ghost) == (1, None)
+    np.testing.assert_array_equal(session.run.model.flat, before)
+
+
+def test_run_and_ghost_are_looked_into_on_the_same_text_and_training_goes_on(open_session):
+    session, knobs = open_session()
+    for _ in range(GHOST_STEPS):
+        session.step_once()
+    settle(session, lambda: session.run.step == GHOST_STEPS)
+    session.change(qk_norm=True)
+    settle(session, lambda: session.ghost is not None)
+    session.train()
+    settle(session, lambda: session.run.step > 0)
+    bring(knobs, BEN, probe={})
+    settle(session, lambda: "".join(session.run.probe_tokens) == "".join(session.ghost.probe_tokens) == BEN[:64])
+    step = session.run.step
+    settle(session, lambda: session.run.step > step)
+    assert session.ghost.step == GHOST_STEPS
+    session.pause()
+
+
+def test_a_kept_run_stays_as_it_was_kept_and_it_is_said(open_session, tmp_path):
+    session, knobs = open_session()
+    session.save("mine", RunStore(tmp_path))
+    settle(session, lambda: session.kept["name"] == "mine" and not session.kept["busy"])
+    bring(knobs, BEN, probe={})
+    settle(session, lambda: "".join(session.run.probe_tokens) == BEN[:64])
+    assert session.message.startswith("“mine” is kept as it was.")
+    assert session.kept["name"] == ""
+    assert "".join(RunStore(tmp_path).open("mine").probe_tokens) != BEN[:64]
 
 
 def test_a_probe_text_ends_where_a_learned_position_table_does(open_session):

@@ -12,7 +12,8 @@ export function render({ model }) {
     <button type="button" class="bring" aria-haspopup="dialog">Use my own text…</button>
     <dialog aria-labelledby="own-heading">
       <h2 id="own-heading">Use my own text</h2>
-      <p class="aside">It goes to the computer that runs this lab, and onto its disk only when you save a run.</p>
+      <p class="aside">It goes to the computer that runs this lab, and onto its disk only when you save a run. A link to the
+        run opens it for others too, for as long as the lab runs. Plain text (UTF-8), up to <span class="largest"></span>.</p>
       <label class="paste" for="own-paste">Paste a text, or drop a file here</label>
       <textarea id="own-paste" dir="auto" spellcheck="false" autocomplete="off"></textarea>
       <p class="chosen" hidden><span class="file-name"></span><button type="button" class="remove">Remove</button></p>
@@ -33,13 +34,14 @@ export function render({ model }) {
         <p class="aside" data-own="cut"></p>
       </div>
       <div class="own-actions">
-        <button type="button" class="learn primary">Train on it</button>
-        <button type="button" class="probe">Use as probe text</button>
+        <button type="button" class="learn primary" title="A new model learns this text.">Train on it</button>
+        <button type="button" class="probe" title="The model stays as it is: heads and signals are shown on this text.">Use as probe text</button>
         <button type="button" class="cancel">Cancel</button>
       </div>
       <p class="usual" hidden><span>The heads are shown on a probe text of yours.</span><button type="button">Show the usual one</button></p>
     </dialog>`;
   const find = (selector) => box.querySelector(selector);
+  find(".largest").textContent = `${(model.largest / 1e6).toLocaleString("en", { maximumSignificantDigits: 2 })} MB`;
   const [dialog, pasted, title, picker] = ["dialog", "textarea", ".own-title", 'input[type="file"]'].map(find);
   let serial = 0; // of what is in the dialog; what is said of an older text is passed over
   let file = null;

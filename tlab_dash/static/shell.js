@@ -349,6 +349,10 @@ export function render({ model }) {
   page.addEventListener("tlab-theme", () => {
     chosen = worn === "dark" ? "light" : "dark";
     dress();
+    if (!alone) return;
+    const address = new URL(window.location); // a refresh keeps it
+    address.searchParams.set("theme", chosen);
+    history.replaceState(history.state, "", address);
   });
   dress();
   const narrow = window.matchMedia("(max-width: 760px)");
