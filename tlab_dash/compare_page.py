@@ -206,9 +206,9 @@ class ComparePage(Component):
             curves, bands = {}, {}
             for name, group in c.groups.items():
                 if group.count == 1:
-                    curves |= {run: c.curves[run] for run in group.runs}
+                    curves |= {run: c.curves[run] for run in group.seeds}
                     continue
-                x, mean, spread = joined({run: c.curves[run] for run in group.runs}, about.noisy)
+                x, mean, spread = joined({run: c.curves[run] for run in group.seeds}, about.noisy)
                 curves[name], bands[name] = (x, mean), (mean - spread, mean + spread)
         with DRAWING:
             element = draw_curves(curves, about, self._choice["against"], self._theme, bands=bands, legend=False,
@@ -334,7 +334,7 @@ def sentence(groups: dict[str, compare.SeedGroup], first: str, second: str) -> s
         return "Choose two different groups."
     names = tuple(f"“{name.rpartition(SEEDS)[0]}”" for name in (first, second))
     try:
-        return compare.compare_groups(groups[first].runs, groups[second].runs, names).sentence
+        return compare.compare_groups(groups[first].seeds, groups[second].seeds, names).sentence
     except compare.CompareError as error:
         return str(error)
 
@@ -350,13 +350,14 @@ def summary_table(reading: Reading, joins: bool, theme: Theme) -> dict[str, Any]
         return {"head": head, "rows": rows}
     for name, group in reading.groups.items():
         if group.count == 1:
-            run = next(iter(group.runs))
+            (run,) = group.seeds
             rows.append(_line(run, _figures(told[run]), number, theme))
+            rows += [_unseen(told[other]) for other in group.runs if other != run]
         else:
             at = f"at step {group.step:,}" if group.step is not None else ""
             mean = "–" if group.mean is None else f"{group.mean:.3f} ± {group.spread:.3f}"
             rows.append(_line(name, [at, "", "", mean, "", ""], number, theme))
-            rows += [{"colour": "", "dash": "solid", "cells": [run, *_figures(told[run])]} for run in group.runs]
+            rows += [_unseen(told[run]) for run in group.runs]
         number += 1
     return {"head": head, "rows": rows}
 
@@ -364,6 +365,11 @@ def summary_table(reading: Reading, joins: bool, theme: Theme) -> dict[str, Any]
 def _line(name: str, cells: list[str], number: int, theme: Theme) -> dict[str, Any]:
     colour, dash = look_of(number, theme)
     return {"colour": colour, "dash": dash, "cells": [name, *cells]}
+
+
+def _unseen(row: compare.Summary) -> dict[str, Any]:
+    """Return the row of a run that has no line of its own."""
+    return {"colour": "", "dash": "solid", "cells": [row.name, *_figures(row)]}
 
 
 def _figures(row: compare.Summary) -> list[str]:

@@ -140,8 +140,8 @@ def compared(session, shows: Sentence | None = None) -> list[Sentence]:
         said.append(Sentence(f"{len(behind)} knobs differ: their effects cannot be told apart.", "aside"))
     elif is_broken_on_purpose(run, ghost):
         said.append(purpose_sentence(run, ghost, step))
-    elif not behind:
-        said.append(Sentence("Nothing differs: the same settings and the same dice.", "aside"))
+    elif not behind and read_the_same(run, ghost):
+        return [Sentence("Nothing differs: the same settings and the same dice.", "aside")]
     now = with_knob(session, *next(iter(turned.items()))) if len(turned) == len(behind) == 1 else " now"
     if step is None:
         return said

@@ -289,6 +289,10 @@ class Session(param.Parameterized):
         if self.run is not None:
             self._seat.save(name, store)
 
+    def forget_refusal(self) -> None:
+        """Say no more of a name that the run could not be saved under."""
+        self._seat.save_error = ""
+
     def start(self, experiment: Experiment) -> None:
         """Begin a run of other settings altogether, such as those of a saved run.
 
@@ -392,7 +396,8 @@ class Session(param.Parameterized):
         another = run is not self.run
         self.param.update(run=run, ghost=seat.ghost, message="" if seat.problems else seat.error)
         if another:
-            self.selection.step = None  # the step that was looked back at belonged to the run before
+            # The step that was looked back at, and what the model could not read, belonged to the run before.
+            self.selection.step, self.prompt_message = None, ""
         if self.trial is not None and not self.trial.is_of(run, seat.ghost):
             self.stop_seeds()
         self._note_state()

@@ -68,7 +68,9 @@ class Sharing(Component):
             self.settings = told | {"address": address}
 
     def on_open(self, _) -> None:
-        """Propose a name and a title, now that the menu is open."""
+        """Propose a name and a title, now that the menu is open; what was refused when it was open before is forgotten."""
+        self._session.forget_refusal()
+        self.kept = self._session.kept
         self.proposal = self._session.kept["name"] or proposed_name(self._session, RunStore(default_folder()))
         self.snapshot.proposal = described(self._session)
 

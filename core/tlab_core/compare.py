@@ -176,6 +176,7 @@ def _running_means(losses: np.ndarray) -> np.ndarray:
 class SeedGroup:
     """Runs of one setting that differ in nothing but their dice, and their validation losses at a step that all reached.
 
+    Of runs with the same dice too, which are one run saved several times, only the one that went furthest counts.
     `label` says what sets the group apart from the others. `spread` is the standard deviation between seeds (n - 1), None
     for a single run; `step` and the losses are None and empty where the runs have no measurement in common.
     """
@@ -187,8 +188,13 @@ class SeedGroup:
 
     @property
     def count(self) -> int:
-        """Return how many runs there are."""
-        return len(self.runs)
+        """Return how many seeds there are."""
+        return len(self.seeds)
+
+    @property
+    def seeds(self) -> dict[str, Run]:
+        """Return a run for each seed."""
+        return one_a_seed(self.runs)
 
     @property
     def mean(self) -> float | None:
@@ -212,7 +218,20 @@ def by_seed(runs: Runs) -> list[SeedGroup]:
         else:
             members[name] = run
     settings = [setting for setting, _ in groups]
-    return [SeedGroup(_label(setting, settings), members, *losses_in_common(members)) for setting, members in groups]
+    return [SeedGroup(_label(setting, settings), members, *losses_in_common(one_a_seed(members)))
+            for setting, members in groups]
+
+
+def one_a_seed(runs: Runs) -> dict[str, Run]:
+    """Return of runs with the same dice the one that went furthest; all are of one setting."""
+    furthest: dict[tuple, str] = {}
+    runs = named(runs)
+    reached = {name: (run.step, run.recorder.last_step("validation") or 0) for name, run in runs.items()}
+    for name, run in runs.items():
+        dice = tuple(_chosen(run)[seed] for seed in SEEDS)
+        if dice not in furthest or reached[name] > reached[furthest[dice]]:
+            furthest[dice] = name
+    return {name: run for name, run in runs.items() if name in furthest.values()}
 
 
 def setting_of(run: Run) -> dict[str, Any]:

@@ -161,6 +161,14 @@ def test_seeds_of_one_setting_are_one_group():
     assert by_seed({}) == []
 
 
+def test_a_run_that_was_saved_twice_counts_once():
+    once, later, other = run_with([3.0, 2.5]), run_with([3.0, 2.5, 2.0]), run_with([3.0, 2.4, 1.0], training__seed=1)
+    (group,) = by_seed({"once": once, "later": later, "other": other})
+    assert (group.count, list(group.runs), list(group.seeds)) == (2, ["once", "later", "other"], ["later", "other"])
+    assert group.losses == {"later": 2.0, "other": 1.0}
+    assert by_seed([once, later])[0].spread is None
+
+
 def replace_knob(run: Run, knob: str, value) -> Run:
     run.experiment = with_values(run.experiment, {knob: value})
     return run

@@ -214,14 +214,25 @@ def test_joined_seeds_are_drawn_as_one_line_and_a_band(page):
 
 def test_seeds_that_have_not_trained_are_drawn_as_nothing(page):
     fresh = {name: fake_run(records=1) for name in ("a", "b")}
-    for run in fresh.values():
+    for run, kept in zip(fresh.values(), ("slow 0", "slow 1"), strict=True):
         run.divergence, run.recorder.attributes, run.samples = None, {}, []
-        run.experiment = page._reading.runs["slow 0"].experiment
+        run.experiment = page._reading.runs[kept].experiment
     page._opened = fresh
     page.names[:] = fresh
     page.refresh()
     assert page.state["message"] == ""
     assert [row["cells"][0] for row in page.state["summary"]["rows"]] == ["one setting · 2 seeds", "a", "b"]
+
+
+def test_a_run_that_is_there_twice_has_one_line_and_counts_once(page):
+    page._opened = {**page._reading.runs, "again": page._reading.runs["slow 0"]}
+    page.names[:] = ["slow 0", "again", "fast 0"]
+    page.refresh()
+    rows = page.state["summary"]["rows"]
+    assert [row["cells"][0] for row in rows] == ["slow 0", "again", "fast 0"]
+    choose(page, seeds=True)
+    assert not page.state["has_seeds"]
+    assert "seeds ±" not in str(page.state)
 
 
 def test_a_pair_is_shown_at_the_step_of_the_slider(page, store):
