@@ -58,6 +58,8 @@ def test_the_given_run_stays_as_it_is(run):
 def test_what_cannot_be_read_is_refused_and_so_is_a_broken_run(run):
     with pytest.raises(SettingsError, match="Ω"):
         with_probe(run, TEXT + "Ω")
+    with pytest.raises(TypeError, match="RunStore.resume"):
+        with_probe("run", TEXT)
     run.trainer.divergence = Divergence(13, 0, "blocks.0.scores", "infinite number", 1.0, 10)
     with pytest.raises(DivergedError):
         with_probe(run, TEXT)
