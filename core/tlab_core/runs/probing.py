@@ -16,8 +16,8 @@ def with_probe(run: LiveRun, probe_text: str) -> LiveRun:
     probe_text  what its statistics read; "" is a passage of the text that it learns
     What was recorded of losses and parameters stays, as do texts and changed settings. Of the inside there are two looks
     on the new text: the model as it was before training, and as it is now. The given run stays as it is.
-    Raises SettingsError for a text that its model can't read, DivergedError for a run that has broken, and TypeError for one
-    without a model, such as a saved run.
+    Raises SettingsError for a text that its model can't read, DivergedError for a run that has broken, and TypeError for
+    one without a model, such as a saved run.
     """
     if not isinstance(run, LiveRun):
         raise TypeError(f"{run!r} has no model that could read another text: this needs a LiveRun. RunStore.resume(name) "
