@@ -147,7 +147,8 @@ def test_another_run_is_looked_at_where_this_one_is(run):
     assert pinned.held(run) is pinned
 
 
-@pytest.mark.parametrize("view", [views.learning_rate, views.gradient_norm, views.update_ratio, views.speed], ids=str)
+@pytest.mark.parametrize("view", [views.learning_rate, views.gradient_norm, views.update_ratio, views.speed],
+                         ids=lambda view: view.name)
 def test_before_the_first_step_it_is_said_that_the_axes_mean_nothing(view):
     fresh, trained = fake_run(records=1), fake_run(records=8)
     assert view.remark(view.columns(fresh, Selection())) == "No step has been trained yet."
