@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING
 import holoviews as hv
 import panel as pn
 import param
+from bokeh.document import Document
+from bokeh.model import Model
+from bokeh.models import UIElement
 from holoviews.core.dimension import LabelledData
 from panel.io import state
-from panel.io.notebook import load_notebook
+from panel.io.notebook import load_notebook, patch_inline_stylesheets
 from panel.io.notebook import push as panel_push
 
 from tlab_core.registry import did_you_mean
@@ -76,7 +79,7 @@ def _plotted(element: LabelledData) -> tuple[dict, dict] | None:
 
     if not pn.pane.HoloViews.applies(element):
         return pprint_display(element)
-    return pn.pane.HoloViews(element)._repr_mimebundle_()
+    return _Plotted(element)._repr_mimebundle_()
 
 
 def found_comms() -> str:
@@ -127,12 +130,24 @@ def gathered(view: pn.viewable.Viewable) -> Iterator[None]:
         return
     with WRITING:
         before, state._hold = state._hold, True
+        widgets = [] if before else _documents_of_widgets(view)
+        for document in widgets:
+            document.hold()
         try:
             yield
         finally:
             state._hold = before
             if not before:
                 push(view)
+            for document in widgets:
+                document.unhold()
+
+
+def _documents_of_widgets(view: pn.viewable.Viewable) -> list[Document]:
+    """Return the documents that a view is in as ipywidgets, of their own: they send each change by itself, unless held."""
+    shown = [state._views[ref] for ref in view._models if ref in state._views]
+    documents = [root.document for _, root, _, comm in shown if comm is None]
+    return [document for document in documents if document is not None and document.session_context is None]
 
 
 class Outermost:
@@ -155,10 +170,23 @@ class Outermost:
         return bool(self._models) and all(
             ref in self._heard for ref in self._models if ref in state._views and state._views[ref][3] is not None)
 
+    def _preprocess(self, root: Model, changed: pn.viewable.Viewable | None = None,
+                    old_models: set[Model] | None = None) -> None:
+        # What Panel does for its own comms and forgets for ipywidgets': no style sheet is asked of a CDN.
+        if kernel() is not None and pn.config.inline:
+            drawn = root if changed is None else changed._models.get(root.ref["id"], (root,))[0]
+            for model in drawn.select({"type": UIElement}):
+                patch_inline_stylesheets(model)
+        super()._preprocess(root, changed, old_models)
+
     def _on_msg(self, ref: str, *message) -> None:
         with WRITING:
             self._heard.add(ref)
             super()._on_msg(ref, *message)
+
+
+class _Plotted(Outermost, pn.pane.HoloViews):
+    """A HoloViews object as a cell's output."""
 
 
 class Shown(pn.viewable.Viewer):

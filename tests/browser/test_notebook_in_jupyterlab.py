@@ -21,6 +21,7 @@ SET_UP = "from tlab_core import LiveRun, default_experiment\nfrom tlab_dash impo
 # Until the test has seen what it came for, and a minute at most.
 TRAIN = ("import pathlib, time\nend = time.time() + 60\n"
          "while time.time() < end and not pathlib.Path('seen').exists():\n    records = run.advance(steps=1)")
+WIDGETS = SET_UP.replace("notebook()", "notebook('ipywidgets')")  # the way of VS Code and Colab to the browser
 ROW = ("run = LiveRun(default_experiment())\n"
        "row = views.live(run, 'loss', 'heads', 'attention', layer=1, head=0)\ndisplay(row)")
 NOTEBOOK = "jupyterapp.shell.currentWidget"
@@ -149,6 +150,18 @@ def test_a_row_follows_a_busy_cell_and_hears_a_click(open_notebook):
     notebook.wait_for(2)
 
 
+def test_as_widgets_a_row_follows_a_busy_cell_and_hears_a_click_afterwards(open_notebook):
+    notebook = open_notebook(WIDGETS, ROW, TRAIN)
+    notebook.run(0, 1)
+    notebook.page.locator(".bk-Canvas").nth(2).wait_for()
+    notebook.start(2)
+    notebook.see_it_train()
+    assert notebook.is_busy(2)
+    (notebook.folder / "seen").touch()
+    notebook.wait_for(2)
+    notebook.click_the_third_head()
+
+
 def test_a_row_follows_the_cell_that_it_is_in_and_hears_a_click_afterwards(open_notebook):
     notebook = open_notebook(SET_UP, f"{ROW}\n{TRAIN}")
     notebook.run(0)
@@ -161,8 +174,9 @@ def test_a_row_follows_the_cell_that_it_is_in_and_hears_a_click_afterwards(open_
     notebook.click_the_third_head(tries=20)  # only now does the kernel hear that the browser has drawn it
 
 
-def test_the_lab_trains_in_a_cell_and_leaves_the_notebook_alone(open_notebook):
-    notebook = open_notebook(SET_UP, "lab = Lab()\nlab", "lab.close()")
+@pytest.mark.parametrize("set_up", [SET_UP, WIDGETS], ids=["comms", "widgets"])
+def test_the_lab_trains_in_a_cell_and_leaves_the_notebook_alone(open_notebook, set_up):
+    notebook = open_notebook(set_up, "lab = Lab()\nlab", "lab.close()")
     page, address = notebook.page, notebook.page.url
     notebook.run(0, 1)
     page.get_by_role("button", name="Train", exact=True).click()

@@ -37,7 +37,7 @@ def session_of(run, ghost=None):
     draft = run.experiment if run is not None else None
     kept = {"name": "", "step": 0, "busy": False, "problem": ""}
     return SimpleNamespace(run=run, ghost=ghost, building=False, draft=draft, experiment=draft, trouble="", kept=kept,
-                           touch=lambda: None)  # fmt: skip
+                           forget_refusal=lambda: None, touch=lambda: None)  # fmt: skip
 
 
 @pytest.fixture
