@@ -114,7 +114,8 @@ def test_there_is_a_page_for_everything(site, pages):
     from tlab_dash.views import VIEWS
 
     wanted = {f"knobs/{slug(knob)}" for knob in SHOWN} | {f"gallery/{called(name)}" for name in VIEWS.names()} | {
-        f"lessons/{name}" for name in LESSONS.names()} | {"index", "performance", "growth", "lessons", "add_a_norm"}
+        f"lessons/{name}" for name in LESSONS.names()} | {"index", "performance", "growth", "lessons", "add_a_norm",
+                                                       "add_more"}
     assert {f"{page}.html" for page in wanted} <= {path.relative_to(site).as_posix() for path in pages}
 
 

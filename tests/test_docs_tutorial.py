@@ -11,6 +11,7 @@ import pytest
 import tlab_core
 
 PAGE = Path(__file__).parents[1] / "docs" / "add_a_norm.md"
+MORE = PAGE.with_name("add_more.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"# ([\w.]+)\n")
 PATIENCE = 240  # seconds for one command, on a busy machine
@@ -18,9 +19,9 @@ PATIENCE = 240  # seconds for one command, on a busy machine
 pytestmark = pytest.mark.slow
 
 
-def blocks():
-    """The page's blocks of code, in their order: (language, text)."""
-    return BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+def blocks(page=PAGE):
+    """A page's blocks of code, in their order: (language, text)."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -49,11 +50,15 @@ def shows(expected: str, output: str) -> bool:
 def followed(tmp_path_factory):
     """Follow the page; return the folder, and what each command printed beside what was promised."""
     pytest.importorskip("hatchling")
-    folder = tmp_path_factory.mktemp("reader")
+    return follow(PAGE, tmp_path_factory.mktemp("reader"))
+
+
+def follow(page, folder):
+    """Follow a page in an empty folder; return the place, and what each command printed beside what was promised."""
     work = folder / "empty"
     work.mkdir()
     variables, output, told = environment(folder / "venv"), "", []
-    for language, text in blocks():
+    for language, text in blocks(page):
         if language == "bash":
             ended = subprocess.run(["bash", "-e", "-c", text], cwd=work, env=variables, capture_output=True, text=True,
                                    timeout=PATIENCE, check=False)  # fmt: skip
@@ -82,6 +87,15 @@ def test_the_page_leads_to_a_run_that_keeps_the_norm_and_to_a_snapshot_with_its_
     assert "norm_type: ScaleNorm" in settings
     snapshot = (work / "norms.html").read_text(encoding="utf-8")
     assert all(word in snapshot for word in ("ScaleNorm", "RMSNorm", "along"))
+
+
+@pytest.mark.timeout(900)
+def test_the_page_about_the_rest_is_followed_too(tmp_path):
+    work, told = follow(MORE, tmp_path)
+    assert len(told) == 1
+    for promised, printed in told:
+        assert shows(promised, printed), f"promised:\n{promised}\nprinted:\n{printed}"
+    assert (work / "sink.html").stat().st_size
 
 
 def test_the_page_is_about_ten_minutes_long():
