@@ -31,6 +31,7 @@ from tlab_dash.views.view import VIEWS, View
 
 PACE = 0.25  # seconds between two refreshes at least
 WAIT = 60  # seconds after a record for a browser that does not answer
+DRAWN_BY = 2.0  # seconds after it has opened its side of a connection in which a browser draws
 SHARE = 0.05  # of the time, at most, that refreshes take from training
 DRAWING = 0.025  # seconds that a browser without a GPU draws a plot for, on the machine that trains
 WHOLE = ("loss", "learning_rate", "gradient_norm", "speed")  # they show a whole run, and no layer or step of it
@@ -155,7 +156,9 @@ class Row(Outermost, pn.Column):
         looked_at = shown.looked_at
         self.shown = shown  # or it would go while it is on show
         self.must_resend = False
-        self._since, self._knocks, self._answered = time.monotonic(), 0, False
+        self._since, self._knocks = time.monotonic(), 0
+        self._opened: float | None = None  # when the browser had opened its side of the connection
+        self._drawn = False  # whether it has said that it has drawn
         self._plots = [LivePlot(view, looked_at, shown.theme) for view in shown.views]
         # Bokeh's own, as Panel's text asks a CDN for its style sheets anew whenever it changes.
         self._titles = [Div(text=self._title(view), styles={"color": shown.theme.text}) for view in shown.views]
@@ -184,11 +187,15 @@ class Row(Outermost, pn.Column):
         if document is not None and document.session_context is not None and pn.state.curdoc is not document:
             document.add_next_tick_callback(self._write)
             return True
-        if not self._answered:
-            self._answered = self.is_drawn
+        if not self._drawn:
+            self._drawn = self.is_drawn
+            if self._opened is None and is_answered(self):
+                self._opened = time.monotonic()
             before, self._knocks = self._knocks, knock(self, self._since, self._knocks)
-            self.must_resend |= self._answered or self._knocks > before
-        if not reached(self) or (is_answered(self) and not self._answered):
+            self.must_resend |= self._drawn or self._knocks > before
+        # A browser that has opened its side is about to draw. What it says then may wait until a busy cell has ended.
+        about_to_draw = self._opened is not None and time.monotonic() < self._opened + DRAWN_BY
+        if not reached(self) or (about_to_draw and not self._drawn):
             return False
         self._write()
         return True
