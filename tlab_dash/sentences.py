@@ -149,7 +149,7 @@ def compared(session, shows: Sentence | None = None) -> list[Sentence]:
         said.append(Sentence("The two learn different texts, so their losses can't be compared.", "aside"))
     elif step > 0:
         said.append(loss_sentence(step, recent_loss(run, step), recent_loss(ghost, step), now))
-    if not read_the_same(run, ghost):
+    if "corpus" not in turned and not read_the_same(run, ghost):
         texts = "They are looked into on different texts, so nothing but their losses can be compared."
         return [*said, Sentence(texts, "aside")]
     changed, close = most_changed(run, ghost, step)

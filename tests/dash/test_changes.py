@@ -417,3 +417,13 @@ def test_a_setting_changed_on_the_way_counts_as_a_knob_that_differs():
 def test_losses_on_different_texts_are_not_compared():
     run, ghost = made_up({"corpus": "addition"}, records=30), made_up(records=30)
     assert told(run, ghost)[0] == "The two learn different texts, so their losses can't be compared."
+
+
+def test_what_is_looked_into_on_different_texts_is_not_compared_but_for_its_loss():
+    run, ghost = made_up({"probe_text": "He had a ball."}, records=30), made_up(records=30)
+    different = "They are looked into on different texts, so nothing but their losses can be compared."
+    said = told(run, ghost)
+    assert said[0].startswith("Step 145: loss ")
+    assert said[1:] == [different]
+    other = made_up({"probe_text": "He had a ball.", "corpus": "other"}, records=30)
+    assert different not in told(other, ghost)  # of different texts it is said that their losses can't be compared

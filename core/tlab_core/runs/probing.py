@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tlab_core.run import LiveRun
 from tlab_core.runs.checkpoint import Checkpoint
 
@@ -28,7 +26,7 @@ def with_probe(run: LiveRun, probe_text: str) -> LiveRun:
         # Both have the same settings, so no message will ever name this place.
         Checkpoint.of(run.trainer).put_into(other.trainer, Path("memory"))
         for group in WHATEVER_IS_READ:
-            recorded = {name: np.asarray(values) for name, values in run.recorder.newest(group, 10**12).items()}
+            recorded = run.recorder.newest(group, 10**12)  # all of them
             other.recorder.restore(group, len(recorded["step"]), lambda places, recorded=recorded: {
                 name: values[places] for name, values in recorded.items()})
         other.samples, other.marks = list(run.samples), list(run.marks)
