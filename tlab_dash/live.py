@@ -14,12 +14,12 @@ import numpy as np
 import panel as pn
 from bokeh.document import Document
 from bokeh.events import Tap
-from bokeh.models import HoverTool, Plot
+from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, LegendItem, Plot
 
 from tlab_dash.notebooks import gathered
 from tlab_dash.recolouring import recolour
 from tlab_dash.theme import LIGHT, Theme
-from tlab_dash.views.look import hide_empty_legend_items
+from tlab_dash.views.look import hide_empty_legend_items, legend_items
 from tlab_dash.views.view import Columns, Range, Table, View, ensure_backend
 
 Picked = dict[str, int]
@@ -86,6 +86,7 @@ class LivePlot:
         figure, handles = drawn(self.view, columns, self.theme)
         self.columns = columns
         self.sources = {part: handle["source"] for part, handle in handles.items()}
+        self._legend = _still_legend(figure)
         self._aim(figure, columns)
         if self.view.pick:
             figure.on_event(Tap, lambda event: self.tap(event.x, event.y))
@@ -102,7 +103,7 @@ class LivePlot:
         self.columns = columns
         self._aim(self.figure, columns)
         if come_or_gone:
-            hide_empty_legend_items(self.figure)
+            hide_empty_legend_items(self._legend)
 
     def _aim(self, figure, columns: Columns) -> None:
         horizontal, vertical = self.view.axes(columns)
@@ -141,6 +142,21 @@ def _lighten(figure: Plot) -> None:
     figure.toolbar.tools = [tool for tool in figure.toolbar.tools if isinstance(tool, HoverTool)]
     for renderer in figure.renderers:
         renderer.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None)
+
+
+def _still_legend(figure: Plot) -> list[tuple[LegendItem, list[GlyphRenderer]]]:
+    """Let the legend name twins of the parts, with the same glyphs and no data; return its items with the parts themselves.
+
+    At each change of the data that it names Bokeh makes a legend anew, with a canvas for every item: more work for the
+    browser than to draw the curves.
+    """
+    named = legend_items(figure)
+    for item, parts in named:
+        twins = [GlyphRenderer(glyph=part.glyph, data_source=ColumnDataSource({name: [] for name in part.data_source.data}),
+                               selection_glyph=None, nonselection_glyph=None, muted_glyph=None) for part in parts]  # fmt: skip
+        figure.renderers += twins
+        item.renderers = twins
+    return named
 
 
 def source_columns(table: Table) -> dict[str, object]:

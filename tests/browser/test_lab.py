@@ -259,3 +259,42 @@ def test_a_phone_has_one_column_and_the_knobs_in_a_sheet(open_tab):
     assert sheet["y"] >= 180
     tab.press("Step")
     tab.wait(lambda: tab.step == 1, "one step")
+
+
+def test_to_draw_anew_makes_no_legend_and_writes_no_style_sheet_again(tab):
+    """Which would have the browser work out the styles of the whole page, for nothing."""
+    tab.press("Step")
+    tab.wait(lambda: tab.step == 1, "step 1")
+    tab.page.evaluate("""() => {
+      const parts = (root, found = []) => {
+        for (const node of root.querySelectorAll("*")) {
+          found.push(node);
+          if (node.shadowRoot) parts(node.shadowRoot, found);
+        }
+        return found;
+      };
+      const inside = (node) => /Axis|Grid|Legend|Renderer|Title/.test(node.getRootNode().host?.className);
+      const sheets = new Map(parts(document).filter((node) => node.matches("style") && inside(node))
+        .map((node) => [node, node.textContent]));
+      window.sheets = sheets.size;
+      window.again = 0;
+      const watcher = new MutationObserver((records) => {
+        for (const { target } of records) {
+          if (sheets.get(target) === target.textContent) window.again += 1;
+          sheets.set(target, target.textContent);
+        }
+      });
+      for (const sheet of sheets.keys()) watcher.observe(sheet, { childList: true, characterData: true });
+      window.legends = () => parts(document).filter((node) => node.matches(".bk-item canvas, .bk-glyph"));
+      window.before = window.legends();
+    }""")
+    loss = tab.page.locator('[data-slot="loss"]')
+    drawn = loss.screenshot()
+    for made in range(2, 5):
+        tab.press("Step")
+        tab.wait(lambda made=made: tab.step == made, "one step more")
+    tab.wait(lambda: loss.screenshot() != drawn, "the new losses")
+    assert tab.page.evaluate("window.before.length") >= 3, "each step, average, unseen text"
+    assert tab.page.evaluate("window.before.every((canvas, i) => canvas === window.legends()[i])")
+    assert tab.page.evaluate("window.sheets") > 30, "of axes, lines and legends"
+    assert tab.page.evaluate("window.again") == 0

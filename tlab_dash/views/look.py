@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bokeh.core.properties import value
-from bokeh.models import CustomJSTicker, CustomJSTickFormatter, NoOverlap
+from bokeh.models import CustomJSTicker, CustomJSTickFormatter, GlyphRenderer, LegendItem, NoOverlap
 
 from tlab_dash.theme import Theme
 
@@ -77,13 +77,17 @@ def short_numbers() -> CustomJSTickFormatter:
                                       " : size >= 1e4 ? tick.toLocaleString('en') : short.toString()")
 
 
-def hide_empty_legend_items(figure) -> None:
-    """Show only the legend entries of parts that have rows."""
-    for legend in figure.legend:
-        for item in legend.items:
-            visible = any(len(next(iter(r.data_source.data.values()))) > 0 for r in item.renderers)
-            if item.visible != visible:
-                item.visible = visible
+def legend_items(figure) -> list[tuple[LegendItem, list[GlyphRenderer]]]:
+    """Return the items of a figure's legend, each with the parts that it names."""
+    return [(item, list(item.renderers)) for legend in figure.legend for item in legend.items]
+
+
+def hide_empty_legend_items(items: list[tuple[LegendItem, list[GlyphRenderer]]]) -> None:
+    """Show only the legend's items of parts that have rows."""
+    for item, parts in items:
+        visible = any(len(next(iter(part.data_source.data.values()))) > 0 for part in parts)
+        if item.visible != visible:
+            item.visible = visible
 
 
 def _dress(theme: Theme):
@@ -114,6 +118,6 @@ def _dress(theme: Theme):
             axis.major_label_policy = NoOverlap(min_distance=2)  # a name without room is left out
         for legend in figure.legend:
             legend.items = legend.items[::-1]  # what is drawn last, on top, comes first
-        hide_empty_legend_items(figure)
+        hide_empty_legend_items(legend_items(figure))
 
     return hook
