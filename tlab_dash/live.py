@@ -145,17 +145,17 @@ def _lighten(figure: Plot) -> None:
 
 
 def _still_legend(figure: Plot) -> list[tuple[LegendItem, list[GlyphRenderer]]]:
-    """Let the legend name twins of the parts, with the same glyphs and no data; return its items with the parts themselves.
+    """Let the legend name twins of the parts, with the same glyphs; return its items with the parts themselves.
 
     At each change of the data that it names Bokeh makes a legend anew, with a canvas for every item: more work for the
-    browser than to draw the curves.
+    browser than to draw the curves. A twin has one row, without which it would have no sample, and that lies nowhere.
     """
     named = legend_items(figure)
     for item, parts in named:
-        twins = [GlyphRenderer(glyph=part.glyph, data_source=ColumnDataSource({name: [] for name in part.data_source.data}),
-                               selection_glyph=None, nonselection_glyph=None, muted_glyph=None) for part in parts]  # fmt: skip
-        figure.renderers += twins
-        item.renderers = twins
+        item.renderers = [GlyphRenderer(
+            glyph=part.glyph, data_source=ColumnDataSource({name: [float("nan")] for name in part.data_source.data}),
+            selection_glyph=None, nonselection_glyph=None, muted_glyph=None) for part in parts]  # fmt: skip
+        figure.renderers += item.renderers
     return named
 
 
