@@ -12,9 +12,10 @@ from collections.abc import Callable
 import holoviews as hv
 import numpy as np
 import panel as pn
+from bokeh.core.property.vectorization import Field
 from bokeh.document import Document
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, LegendItem, Plot
+from bokeh.models import ColumnDataSource, Glyph, GlyphRenderer, HoverTool, LegendItem, Plot
 
 from tlab_dash.notebooks import gathered
 from tlab_dash.recolouring import recolour
@@ -87,6 +88,8 @@ class LivePlot:
         self.columns = columns
         self.sources = {part: handle["source"] for part, handle in handles.items()}
         self._legend = _still_legend(figure)
+        for model in figure.references() - {figure}:
+            model.syncable = False  # or a notebook's browser sends each column that it gets back to the kernel
         self._aim(figure, columns)
         if self.view.pick:
             figure.on_event(Tap, lambda event: self.tap(event.x, event.y))
@@ -148,15 +151,22 @@ def _still_legend(figure: Plot) -> list[tuple[LegendItem, list[GlyphRenderer]]]:
     """Let the legend name twins of the parts, with the same glyphs; return its items with the parts themselves.
 
     At each change of the data that it names Bokeh makes a legend anew, with a canvas for every item: more work for the
-    browser than to draw the curves. A twin has one row, without which it would have no sample, and that lies nowhere.
+    browser than to draw the curves. A twin has one row, without which it would have no sample, and that lies nowhere. A
+    part that has a colour of its own for every row shows that of its first, and stays in the legend itself.
     """
     named = legend_items(figure)
     for item, parts in named:
+        if any(_is_many_coloured(part.glyph) for part in parts):
+            continue
         item.renderers = [GlyphRenderer(
             glyph=part.glyph, data_source=ColumnDataSource({name: [float("nan")] for name in part.data_source.data}),
             selection_glyph=None, nonselection_glyph=None, muted_glyph=None) for part in parts]  # fmt: skip
         figure.renderers += item.renderers
     return named
+
+
+def _is_many_coloured(glyph: Glyph) -> bool:
+    return any(name.endswith("_color") and isinstance(getattr(glyph, name), Field) for name in glyph.dataspecs())
 
 
 def source_columns(table: Table) -> dict[str, object]:

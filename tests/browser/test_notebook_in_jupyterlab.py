@@ -66,7 +66,7 @@ class Notebook:
     """One notebook in a tab of its own, in the words of someone who uses it."""
 
     def __init__(self, page, address, folder, cells):
-        self.page, self.folder, self.errors, self.asked = page, folder, [], []
+        self.page, self.folder, self.errors, self.asked, self.sent = page, folder, [], [], []
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=kernel)
         nbformat.write(made, folder / "live.ipynb")
@@ -75,6 +75,7 @@ class Notebook:
         page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.asked.append(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda sent: self.sent.append(sent)))
         page.goto(f"{address}/lab/tree/live.ipynb?token={TOKEN}&reset")
         page.wait_for_function(READY)
 
@@ -133,6 +134,8 @@ def open_notebook(server, chromium):
         notebook.page.evaluate(f"{NOTEBOOK}.sessionContext.shutdown()")
         notebook.page.close()
         assert set(notebook.asked) <= {"", urlsplit(address).netloc}
+        # The columns that a browser is given stay there: the kernel has them.
+        assert [str(message)[400:1800] for message in notebook.sent if "ndarray" in str(message)] == []
         # The kernel may have opened a connection before the browser had drawn what it is for; it tries again.
         assert [error for error in notebook.errors if "opening new comm" not in error] == []
 

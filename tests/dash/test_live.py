@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bokeh.core.property.vectorization import Field
 from bokeh.document import Document
 from bokeh.document.events import ColumnDataChangedEvent
 from bokeh.events import Tap
@@ -227,3 +228,24 @@ def test_the_card_shows_through(session):
     figure = LivePlot(views.loss, session).figure
     assert figure.background_fill_alpha == figure.border_fill_alpha == 0
     assert figure.toolbar_location is None
+
+
+@pytest.mark.parametrize("name", ["loss", "layer_statistics"])
+def test_a_legends_samples_have_colours_and_are_shown_where_there_is_something(name, session):
+    plot = LivePlot(views.VIEWS.get(name), session)
+    items = {item.label.value: item for legend in plot.figure.legend for item in legend.items}
+    assert not items["ghost"].visible
+    for item in items.values():
+        for sample in item.renderers:
+            assert sample in plot.figure.renderers
+            for colour in (getattr(sample.glyph, part) for part in sample.glyph.dataspecs() if part.endswith("_color")):
+                if isinstance(colour, Field):  # a browser that gets what is no colour stops there
+                    assert all(isinstance(each, str) for each in sample.data_source.data[colour.field])
+    session.ghost = session.run
+    plot.refresh()
+    assert items["ghost"].visible
+
+
+def test_a_browser_has_nothing_to_tell_back_of_what_it_was_told(session):
+    figure = LivePlot(views.loss, session).figure
+    assert [model for model in figure.references() - {figure} if model.syncable] == []
