@@ -181,6 +181,14 @@ function drawWithoutStyleSheets() {
   };
 }
 
+// A notebook's page would send whatever it gets from the kernel back to it: whole pictures, where one takes another's place.
+function sayNothingTwice(document) {
+  const tell = document._trigger_on_change;
+  document._trigger_on_change = (event) => {
+    if (event.sync || !event.model) tell.call(document, event);
+  };
+}
+
 // The page or lesson that the end of an address names; what was broken on its way names none.
 function placeOf(hash) {
   try {
@@ -190,9 +198,10 @@ function placeOf(hash) {
   }
 }
 
-export function render({ model }) {
+export function render({ model, view }) {
   const alone = !model.embedded; // in a notebook the address, the colours around it and the keys are not the lab's
   if (alone) drawWithoutStyleSheets();
+  else sayNothingTwice(view.model.document);
   const page = document.createElement("div");
   page.className = alone ? "bench" : "bench embedded";
   page.innerHTML = PAGE;
