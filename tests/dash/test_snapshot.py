@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shlex
-from types import SimpleNamespace
 
 import holoviews as hv
 import numpy as np
@@ -13,8 +11,7 @@ import pytest
 from tests.dash.snapshots import blocks, index, small, unpacked
 from tlab_core import LiveRun
 from tlab_core.norms import NORMS
-from tlab_core.run import Mark, Sample
-from tlab_core.share import from_query, shared
+from tlab_core.run import Sample
 from tlab_dash.selection import Selection
 from tlab_dash.snapshot import snapshot_bytes, told
 from tlab_dash.snapshot.frames import SHOWN, WORKED_OUT
@@ -232,19 +229,6 @@ def test_settings_that_differ_are_marked(run, other):
     assert not alone["Architecture", "Norm"].marked
     html = snapshot_bytes({"a": run, "b": other}).html.decode()
     assert '<tr class=marked><th scope="row">≠ Norm</th><td>RMSNorm</td><td>LayerNorm</td></tr>' in html
-
-
-def test_the_command_makes_the_run_again(run):
-    tool, verb, query, flag, steps = shlex.split(told.command(run))
-    assert (tool, verb, flag, steps) == ("tlab", "train", "--steps", "30")
-    assert from_query(query, files=True).to_dict() == shared(run.experiment).to_dict()
-
-
-def test_settings_changed_by_hand_are_told(run):
-    marks = [Mark(12, "training.learning_rate", 0.01, 0.001), Mark(20, "training.grad_clip", 1.0, None)]
-    changed = SimpleNamespace(marks=marks)
-    assert told.marks(changed) == ["At step 12 learning rate went from 0.01 to 0.001.",
-                                   "At step 20 gradient clip went from 1 to off."]  # fmt: skip
 
 
 def test_the_code_of_the_parts_is_there(run, other):

@@ -9,6 +9,7 @@ from tlab_core.run import Run
 from tlab_dash.architecture_map import drawing
 from tlab_dash.readable import readable
 from tlab_dash.selection import sizes
+from tlab_dash.snapshot import again as remake
 from tlab_dash.snapshot import told
 from tlab_dash.snapshot.frames import SHOWN, Shown
 from tlab_dash.snapshot.notes import as_html
@@ -126,13 +127,14 @@ def again(runs: Mapping[str, Run]) -> str:
     """Return, for each run, the command and the script that make it once more."""
     found = []
     for name, run in runs.items():
-        changed = "".join(f"<li>{escape(mark)}</li>" for mark in told.marks(run))
+        changed = "".join(f"<li>{escape(mark)}</li>" for mark in remake.marks(run))
         found.append(
             (f"<h3>{escape(name)}</h3>" if len(runs) > 1 else "")
-            + f'<pre class="command"><code>{escape(told.command(run))}</code></pre>'
+            + f'<pre class="command"><code>{escape(remake.command(run))}</code></pre>'
+            + "".join(f"<p>{escape(sentence)}</p>" for sentence in remake.needs(run))
             + (f"<p>Settings were changed by hand while it trained. The command does not do that:</p><ul>{changed}</ul>"
                if changed else "")
-            + f"<details><summary>The same as a Python script</summary><pre><code>{escape(told.script(run))}</code></pre>"
+            + f"<details><summary>The same as a Python script</summary><pre><code>{escape(remake.script(run))}</code></pre>"
               "</details>"
         )  # fmt: skip
     return f'<section class="card wide long"><h2>Make it again</h2>{"".join(found)}</section>'

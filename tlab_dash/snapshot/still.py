@@ -27,7 +27,7 @@ class _StillHistory:
     """The groups of a history as they were; a Dataset that a history has handed out does not change."""
 
     def __init__(self, history):
-        self.coordinates = history.coordinates
+        self.coordinates, self.attributes = history.coordinates, dict(history.attributes)
         # Attention first: the others then have a record at each of its steps.
         self._groups = {name: history.group(name) for name in sorted(GROUPS, key=lambda name: name != "attention")}
 

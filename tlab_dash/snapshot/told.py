@@ -1,9 +1,8 @@
-"""What a snapshot says in words and tables: settings, how the runs went, what they wrote, their code, how to make them."""
+"""What a snapshot says in words and tables: settings, how the runs went, what they wrote, their code."""
 
 from __future__ import annotations
 
 import inspect
-import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,8 +13,6 @@ from tlab_core.knob_text import flat, knobs
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.registry import Registry
 from tlab_core.run import Run, Sample
-from tlab_core.runs.components import own_modules
-from tlab_core.share import as_python, to_query
 from tlab_dash.controls import value_label
 
 PARTS = {"architecture": "Architecture", "training": "Training", "": "Text"}
@@ -96,24 +93,6 @@ def components(runs: Mapping[str, Run]) -> list[Component]:
             source = f"# {name.message}" if isinstance(name, Absent) else _source(param.options.get(name))
             found.append(Component(param.label, name, tuple(used_by), source))
     return found
-
-
-def command(run: Run) -> str:
-    """Return the command that makes the run again, to the step at which it is now."""
-    own = "".join(f" --import {module}" for module in own_modules(run.experiment) if module != "__main__")
-    return f"tlab{own} train {shlex.quote(to_query(run.experiment))} --steps {max(1, run.step)}"
-
-
-def script(run: Run) -> str:
-    """Return a Python script that makes the run again, to the step at which it is now."""
-    return as_python(run.experiment, run.marks, until=run.step)
-
-
-def marks(run: Run) -> list[str]:
-    """Return which settings were changed while the run went on, which no command repeats."""
-    labels: dict[str, Any] = {knob: param.label for knob, param in knobs()}
-    return [f"At step {mark.step:,} {labels[mark.knob].lower()} went from {value_label(mark.knob, mark.before)} to "
-            f"{value_label(mark.knob, mark.after)}." for mark in run.marks]  # fmt: skip
 
 
 def _source(component: Any) -> str:
