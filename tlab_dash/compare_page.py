@@ -12,6 +12,7 @@ import panel as pn
 import param
 
 from tlab_core import compare
+from tlab_core.display.numbers import loss_figure
 from tlab_core.run import Run
 from tlab_core.runs import RunError, RunStore, SavedRun
 from tlab_dash import compare_address
@@ -382,7 +383,7 @@ def _figures(row: compare.Summary) -> list[str]:
 
 
 def _loss(loss: float | None) -> str:
-    return "–" if loss is None else f"{loss:.3f}" if abs(loss) < 1000 else f"{loss:.1e}"
+    return "–" if loss is None else loss_figure(loss)
 
 
 def settings_words(reading: Reading) -> dict[str, Any]:

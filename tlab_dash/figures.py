@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tlab_core.display.numbers import with_exponent
 from tlab_dash.controls import parameter, value_label
 
 RECENT = 20  # steps that a loss is averaged over
@@ -17,8 +18,7 @@ def nats(loss: float) -> str:
     """
     if not abs(loss) >= 1000 or not np.isfinite(loss):
         return f"{loss:.2f}"
-    digits, power = f"{loss:.1e}".split("e")
-    return f"{digits}e{int(power)}"
+    return with_exponent(loss)
 
 
 def short(x: float) -> str:
@@ -33,8 +33,7 @@ def short(x: float) -> str:
         if 0.995 * size <= abs(x) < 0.995 * 1000 * size:
             return f"{short(x / size)} {word}"
     if 0 < abs(x) < 1e-5 or abs(x) >= 1e6:
-        digits, power = f"{x:.1e}".split("e")
-        return f"{digits}e{int(power)}"
+        return with_exponent(x)
     if abs(x) >= 100:
         return f"{x:,.0f}"
     return np.format_float_positional(float(f"{x:.2g}"), trim="-")

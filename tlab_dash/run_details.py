@@ -10,6 +10,7 @@ import panel as pn
 import param
 
 from tlab_core import compare
+from tlab_core.display.numbers import loss_figure
 from tlab_core.run import Mark
 from tlab_core.runs import RunError, RunStore, SavedRun
 from tlab_core.runs.environment import WORDS
@@ -250,7 +251,7 @@ def loss_words(loss: float | None, aside: str = "") -> str:
     """Return a loss in words, or nothing where there is none."""
     if loss is None:
         return ""
-    return f"{loss:.3f} nats" + (f", {aside}" if aside else "")
+    return f"{loss_figure(loss)} nats" + (f", {aside}" if aside else "")
 
 
 def time_words(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import param
 
 from tlab_core.config import Architecture, Training
+from tlab_core.display.numbers import loss_figure
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.run import WINDOW
 from tlab_core.runs import RunError, RunInfo, RunStore
@@ -231,7 +232,7 @@ def row(info: RunInfo, ticked: bool = False, opened: bool = False) -> dict[str, 
         f"damaged: {' '.join(info.remarks)}" if info.remarks else "")
     return {
         "name": info.name, "ticked": ticked, "opened": opened, "tags": ", ".join(info.tags), "note": info.note,
-        "steps": f"{info.step:,}", "loss": "–" if info.loss is None else f"{info.loss:.3f}", "date": info.written,
+        "steps": f"{info.step:,}", "loss": "–" if info.loss is None else loss_figure(info.loss), "date": info.written,
         "settings": unusual(info.settings) if info.problem is None else "", "state": state, "problem": info.problem or "",
     }
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tlab_core.display.numbers import size_figure
+
 WORDS = {
     "norm1": "first norm",
     "norm2": "second norm",
@@ -54,9 +56,7 @@ class Divergence:
         sentence = f"Stopped at step {self.step}: first {self.kind} in {place(self.site)}."
         if self.largest_score is None:
             return sentence
-        size = self.largest_score
-        number = f"{size:,.0f}" if abs(size) >= 100 else f"{size:.3g}"
-        return f"{sentence} Largest score at step {self.score_step}: {number}."
+        return f"{sentence} Largest score at step {self.score_step}: {size_figure(self.largest_score)}."
 
 
 class DivergedError(RuntimeError):

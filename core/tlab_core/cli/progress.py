@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tlab_core.cli.words import duration, sparkline
+from tlab_core.cli.words import duration, loss_of, sparkline
 from tlab_core.compare import WINDOW
 from tlab_core.run import LiveRun
 
@@ -73,7 +73,7 @@ class Progress:
         losses, spent = self._losses(), now - then
         parts = [f"step {newest:,}/{self.until:,}"]
         if losses.size:
-            parts.append(f"loss {losses[-WINDOW:].mean():.3f}")
+            parts.append(f"loss {loss_of(losses[-WINDOW:].mean())}")
         if newest > step and spent > 0:
             parts.append(f"{(seen - tokens) / spent:,.0f} tokens/s")
             parts.append(f"{duration((self.until - newest) * spent / (newest - step))} left")

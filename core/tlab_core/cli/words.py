@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tlab_core.compare import Summary
 from tlab_core.display.description import printable
+from tlab_core.display.numbers import loss_figure
 from tlab_core.run import WINDOW
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -32,8 +33,8 @@ def duration(seconds: float) -> str:
 
 
 def loss_of(loss: float | None) -> str:
-    """Return a loss with three digits, or a dash where there is none."""
-    return "-" if loss is None else f"{loss:.3f}"
+    """Return a loss (`loss_figure`), or a dash where there is none."""
+    return "-" if loss is None else loss_figure(loss)
 
 
 def validation_of(found: Summary) -> str:

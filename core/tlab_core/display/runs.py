@@ -7,6 +7,7 @@ import numpy as np
 
 from tlab_core.corpora import corpus_title
 from tlab_core.display.description import Description, Row, Table, shortened
+from tlab_core.display.numbers import loss_figure
 from tlab_core.display.settings import as_code, changed, difference_rows, differing, in_words
 from tlab_core.run import WINDOW
 from tlab_core.schema import GROUPS
@@ -112,10 +113,10 @@ def _losses(recorder: Any, baselines: dict[str, float]) -> Table:
     found = [(float(nats), Row((BASELINES[kind], f"{nats:.3f}"))) for kind, nats in baselines.items() if kind in BASELINES]
     if train.size:
         loss, told = float(train.mean()), f"mean of the last {train.size} steps" if train.size > 1 else "a single step"
-        found.append((loss, Row(("training text", f"{loss:.3f}", told), marked=bool(baselines))))
+        found.append((loss, Row(("training text", loss_figure(loss), told), marked=bool(baselines))))
     if len(validation["step"]):
         loss, step = float(validation["loss"][-1].values), int(validation["step"][-1].values)
-        found.append((loss, Row(("unseen text", f"{loss:.3f}", f"at step {step:,}"), marked=bool(baselines))))
+        found.append((loss, Row(("unseen text", loss_figure(loss), f"at step {step:,}"), marked=bool(baselines))))
     if not found:
         return Table("Loss", (Row(("nothing measured yet",)),))
     # What is not a number can't be compared; it comes first, where it is noticed.
