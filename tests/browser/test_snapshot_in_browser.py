@@ -214,6 +214,21 @@ def test_axes_of_both_runs_are_the_same(page):
     assert ticks[0] == ticks[1]
 
 
+def test_a_run_far_off_has_axes_of_its_own_and_says_so(open_page, runs, tmp_path):
+    wild = small(tmp_path, layers=4, heads=4, steps=1, architecture={"norm_type": "None", "init_std": 10.0})
+    path = tmp_path / "three.html"
+    snapshot({"wild": wild, **runs}, path)
+    page = open_page(address=path.as_uri())
+    for view in ("signal", "qk"):
+        figures = [page.locator(f'figure[data-view="{view}"][data-run="{run}"]') for run in range(3)]
+        ticks = [figure.locator(".tick").all_inner_texts() for figure in figures]
+        said = ["Its axes are its own" in figure.locator(".note").inner_text() for figure in figures]
+        assert said == [True, False, False]
+        if view == "qk":
+            assert ticks[0] != ticks[1] == ticks[2]
+    assert page.locator('figure[data-view="map"][data-run="0"] p.note').inner_text().startswith("No colours")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_follows_the_systems_theme(open_page, scheme):
     page = open_page(color_scheme=scheme)

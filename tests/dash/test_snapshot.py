@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from html import unescape
 
 import holoviews as hv
 import numpy as np
@@ -128,8 +129,10 @@ def test_a_run_that_broke_can_be_kept(tmp_path):
     run = small(tmp_path, steps=60, architecture={"norm_type": "None"}, learning_rate=1000.0, grad_clip=None,
                 optimizer="SGD", statistics_every=1)  # fmt: skip
     assert run.divergence is not None
-    made = snapshot_bytes({"broken": run})
-    assert run.divergence.message.encode()[:20] in made.html.replace(b"&#x27;", b"'")
+    head = unescape(snapshot_bytes({"broken": run, "too": run}).html.decode()).partition("</header>")[0]
+    assert f'<p class="broke">broken: {run.divergence.message}</p>' in head
+    assert f'<p class="broke">too: {run.divergence.message}</p>' in head
+    assert f"<p class=\"broke\">{run.divergence.message}</p>" in unescape(snapshot_bytes({"one": run}).html.decode())
 
 
 # What is drawn -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from tlab_dash.architecture_map import Scale, map_values, paint
 from tlab_dash.architecture_map.values import GRADIENT
 from tlab_dash.selection import Selection, sizes
 from tlab_dash.snapshot.quantise import quantised
+from tlab_dash.snapshot.remarks import of_map, remark
 from tlab_dash.views.view import Columns, Table, View, row
 
 
@@ -23,12 +24,15 @@ class Shown:
     varies    what its columns change with, beside the step
     picks     what a click or an arrow key chooses there
     together  whether runs that stand side by side share their axes
+    far       along which axis, 0 across or 1 up, a run may lie so far off that it gets axes of its own, and from how many
+              times the length of the others' (on a logarithmic axis: their powers of ten) on
     """
 
     view: View
     varies: tuple[str, ...] = ()
     picks: str = ""
     together: bool = True
+    far: tuple[int, float] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -41,11 +45,11 @@ class Shown:
 # In the order of looking closer: the run, a layer, its heads, one of them.
 SHOWN = (
     Shown(views.loss),
-    Shown(views.signal, ("layer",), "layer"),
+    Shown(views.signal, ("layer",), "layer", far=(1, 10)),
     Shown(views.heads, ("layer",), "head", together=False),
     Shown(views.attention, (), "position", together=False),
     Shown(views.layer_statistics, ("layer",), together=False),
-    Shown(views.qk, ("layer", "head")),
+    Shown(views.qk, ("layer", "head"), far=(0, 50)),
 )
 # What the page works out by itself, from the weights and from what is chosen.
 WORKED_OUT = {"heads": ("chosen",), "attention": ("row",)}
@@ -57,7 +61,7 @@ class Frame:
 
     tables   by view, then by "layer,head" as far as the view changes with them: limits, note and the parts' columns
     weights  attention as bytes (layer · head, pairs)
-    paint    the map's colours and numbers
+    paint    the map's colours and numbers, and a note
     """
 
     step: int
@@ -78,7 +82,8 @@ class Picture:
 def frame(run, step: int, scale: Scale | None) -> Frame:
     """Read what `run` had recorded at `step`; `scale` is that of the map's colours."""
     layers, _, _ = sizes(run)
-    painted = paint(layers, map_values(run, step), GRADIENT, scale).to_dict()
+    values = map_values(run, step)
+    painted = paint(layers, values, GRADIENT, scale).to_dict() | {"note": of_map(values.gradient)}
     read = Frame(step, quantised(row(run, "attention", step)["weight"]), painted)
     for shown in SHOWN:
         read.tables[shown.view.name] = {key: _picture(shown.view, run, selection)
@@ -103,7 +108,9 @@ def _picture(view: View, run, selection: Selection) -> Picture:
     columns = view.columns(run, selection)
     parts = {part: columns[part] for part in view.drawn(columns)
              if part not in WORKED_OUT.get(view.name, ()) and not _is_image(columns[part])}  # fmt: skip
-    return Picture(view.limits(columns), view.note(columns) if view.note else "", parts)
+    limits = view.limits(columns)
+    notes = (view.note(columns) if view.note else "", remark(view.name, columns, limits))
+    return Picture(limits, " ".join(filter(None, notes)), parts)
 
 
 def _is_image(table: Table) -> bool:

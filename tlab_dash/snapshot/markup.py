@@ -35,12 +35,18 @@ def controls(runs: Mapping[str, Run], stops: Sequence[int], tokens: Sequence[str
             f"</label>{selects}</nav>")  # fmt: skip
 
 
+def broken(runs: Mapping[str, Run]) -> str:
+    """Return of each run that broke where and why it did."""
+    return "".join(f'<p class="broke">{escape(f"{name}: " if len(runs) > 1 else "")}{escape(run.divergence.message)}</p>'
+                   for name, run in runs.items() if run.divergence)  # fmt: skip
+
+
 def cards(runs: Mapping[str, Run]) -> str:
     """Return an empty place for each picture of each run, the map first."""
     several = len(runs) > 1
     maps = "".join(
         f'<figure data-view="map" data-run="{place}">{_caption(name, place) if several else ""}<div class="picture">'
-        f"{drawing(run.experiment.architecture, height=None)}</div></figure>"
+        f'{drawing(run.experiment.architecture, height=None)}</div><p class="note"></p></figure>'
         for place, (name, run) in enumerate(runs.items())
     )
     say = "Each part's colour and number say how strongly it is told to change. Press a layer."

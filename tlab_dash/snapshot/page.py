@@ -244,6 +244,7 @@ def _html(
         f"<title>{escape(title)}</title>",
         f"<style>{_colours(look.palette)}\n{(STATIC / 'snapshot.css').read_text(encoding='utf-8')}</style></head><body>",
         f'<header><h1>{escape(title)}</h1><p class="muted">{escape(_byline(runs))}</p>',
+        markup.broken(runs),
         "".join(f'<p class="left-out">{escape(sentence)}</p>' for sentence in left_out),
         '<noscript><p class="left-out">The pictures need JavaScript; all else can be read without it.</p></noscript>',
         '<p id="trouble" role="alert"></p></header><main>',
@@ -282,7 +283,7 @@ def _index(runs: Mapping[str, Run], stops: np.ndarray, look: Look) -> dict[str, 
         "chosen": {"stop": len(stops) - 1, "layer": layer, "head": head, "position": sizes(first)[2] - 1},
         "ink": {theme.name: theme.attention for theme in (LIGHT, DARK)},
         "views": {shown.view.name: {"varies": shown.varies, "picks": shown.picks, "together": shown.together,
-                                    "needs": shown.needs} for shown in SHOWN},
+                                    "far": shown.far, "needs": shown.needs} for shown in SHOWN},
         "runs": [_run_index(run, stops, look.scenes[name]) for name, run in runs.items()],
     }  # fmt: skip
 

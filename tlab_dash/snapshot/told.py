@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from tlab_core import compare
 from tlab_core.absent import Absent
+from tlab_core.display.numbers import loss_figure
 from tlab_core.experiment import default_experiment
 from tlab_core.knob_text import flat, knobs
 from tlab_core.knobs import ChoiceKnob
@@ -58,7 +60,7 @@ def facts(runs: Mapping[str, Run]) -> list[tuple[str, tuple[str, ...]]]:
     sums = compare.summary(runs)
 
     def loss(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f} nats"
+        return "–" if value is None else f"{loss_figure(value)} nats" if isfinite(value) else "no finite number"
 
     rows = {
         "Steps": [f"{run.steps:,}" for run in sums],
@@ -66,7 +68,6 @@ def facts(runs: Mapping[str, Run]) -> list[tuple[str, tuple[str, ...]]]:
         f"Training loss, mean of the last {compare.WINDOW}": [loss(run.train_final) for run in sums],
         "Loss on unseen text": [loss(run.validation_final) for run in sums],
         "Lowest on unseen text": [loss(run.validation_best) for run in sums],
-        "Stopped early": [run.divergence or "" for run in sums],
     }
     return [(what, tuple(texts)) for what, texts in rows.items() if any(texts)]
 

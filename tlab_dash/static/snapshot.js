@@ -28,14 +28,13 @@ async function draw() {
   for (const view of Object.keys(index.views)) {
     const shown = figures.filter((figure) => figure.view === view)
     const pictures = shown.map(({run}) => pictureOf(view, run, frames[run]))
-    const limits = index.views[view].together ? joined(pictures) : null
-    if (view === "signal" && limits) {  // the chosen layer's band goes from the axis to the top
-      const [bottom, top] = limits[1]
-      for (const {parts} of pictures.filter(Boolean)) { Object.assign(parts.chosen, {bottom: [bottom], top: [top]}) }
+    if (index.views[view].together) { share(view, pictures.filter(Boolean)) }
+    for (const {limits: [, [bottom, top]], parts} of view === "signal" ? pictures.filter(Boolean) : []) {
+      Object.assign(parts.chosen, {bottom: [bottom], top: [top]})  // the chosen layer's band goes from the axis to the top
     }
     shown.forEach((figure, i) => {
       const [picture, frame] = [pictures[i], frames[figure.run]]
-      if (tell(figure, picture, frame)) { drawings.push([figure, {...picture, limits: limits ?? picture.limits}, frame]) }
+      if (tell(figure, picture, frame)) { drawings.push([figure, picture, frame]) }
     })
   }
   // All words first, then all sizes, then all pictures: a size that is read after a change has the whole page laid out anew.
@@ -83,9 +82,32 @@ function pictureOf(view, run, frame) {
   return picture
 }
 
-// The smallest axes that hold all runs' own, so that what stands side by side can be compared by eye.
-function joined(pictures) {
-  const all = pictures.filter(Boolean).map(({limits}) => limits)
+// Gives pictures that stand side by side the same axes, so that they can be compared by eye: the smallest that hold all.
+// One that lies far off would flatten the others on them, so it keeps its own and says so.
+function share(view, pictures) {
+  const together = index.views[view].far ? near(view, pictures) : pictures
+  const limits = joined(together.map((picture) => picture.limits))
+  for (const picture of pictures) {
+    if (together.includes(picture)) {
+      picture.limits = limits
+    } else {
+      picture.note = `Its axes are its own, as its numbers lie far from the other runs'. ${picture.note}`
+    }
+  }
+}
+
+// Those whose joined axis is at most so many times as long as that of the middle one, by the size of their numbers.
+function near(view, pictures) {
+  const [axis, times] = index.views[view].far
+  const along = index.runs[0].scenes[view]["xy"[axis]].log ? Math.log10 : (value) => value
+  const ends = (picture) => picture.limits[axis].map(along)
+  const sorted = [...pictures].sort((one, other) => Math.max(...ends(one)) - Math.max(...ends(other)))
+  const middle = sorted[(sorted.length - 1) >> 1]
+  const length = (values) => Math.max(...values) - Math.min(...values)
+  return sorted.filter((picture) => length([...ends(picture), ...ends(middle)]) <= times * length(ends(middle)))
+}
+
+function joined(all) {
   return all.length ? [0, 1].map((axis) => {
     const ends = all.map((limits) => limits[axis])
     const [low, high] = [Math.min(...ends.flat()), Math.max(...ends.flat())]
@@ -130,7 +152,8 @@ const IMAGES = {
   },
 }
 
-function paint(holder, {parts, labels, legend}) {
+function paint(holder, {parts, labels, legend, note}) {
+  holder.querySelector("p.note").textContent = note
   for (const part of holder.querySelectorAll("[data-key]")) {
     if (!(part.dataset.key in parts)) { continue }
     const [fill, ink, number] = parts[part.dataset.key]
