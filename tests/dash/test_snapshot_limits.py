@@ -15,7 +15,8 @@ from tests.dash.snapshots import blocks, index, noisy, small
 from tlab_core import LiveRun
 from tlab_core.cli.main import tlab
 from tlab_core.run import Sample
-from tlab_dash.snapshot import SnapshotError, page, runs_of, snapshot, snapshot_bytes
+from tlab_dash.lab import Lab
+from tlab_dash.snapshot import SnapshotError, file, runs_of, snapshot, snapshot_bytes
 
 pytestmark = pytest.mark.slow  # each makes whole files
 
@@ -35,6 +36,11 @@ def other(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(run):
     return snapshot_bytes({"the run": run})
+
+
+def lab_without_model(**more):
+    session = {"run": None, "ghost": None, "closed": False, "message": "", "problems": [], "poll": lambda: True, **more}
+    return SimpleNamespace(session=SimpleNamespace(**session))
 
 
 # What is left out, what is refused -----------------------------------------------------------------------------------
@@ -107,10 +113,12 @@ def test_nine_runs_and_empty_runs_are_refused(run):
     ("first", "'first' is no run: .* Open it first"),
     ({1: None}, "a run is named 1: its name must be a text"),
     ({"a": 5}, "this int is no run"),
-    (SimpleNamespace(session=SimpleNamespace(run=None, ghost=None, closed=True)), "this lab was closed"),
-    (SimpleNamespace(session=SimpleNamespace(run=None, ghost=None, closed=False)), "this lab is still building"),
+    (lab_without_model(closed=True), "this lab was closed"),
+    (lab_without_model(message="No memory."), "this lab has no model: No memory"),
+    (lab_without_model(), "this lab has not built its first model in 0 seconds"),
 ])
-def test_what_is_no_run_is_refused(given, message):
+def test_what_is_no_run_is_refused(given, message, monkeypatch):
+    monkeypatch.setattr("tlab_dash.snapshot.given.FIRST_MODEL", 0)
     with pytest.raises(SnapshotError, match=message):
         runs_of(given)
 
@@ -126,10 +134,30 @@ def test_runs_are_taken_from_a_lab_a_list_or_one(run, other):
     assert runs_of(SimpleNamespace(session=SimpleNamespace(run=run, ghost=None))) == {"now": run}
     assert runs_of([run, other]) == {"run 1": run, "run 2": other}
     assert runs_of(run) == {"the run": run}
-    same = copy(run)
-    same.name = "same"
+    same, too = copy(run), copy(run)
+    same.name = too.name = "same"
     with pytest.raises(SnapshotError, match="two runs have the name 'same'"):
-        runs_of([same, same])
+        runs_of([same, too])
+
+
+def test_a_run_given_twice_is_shown_once_and_that_is_said(run, tmp_path, kept_runs):
+    made = snapshot([run, run], tmp_path / "x.html", steps=1)
+    assert made.left_out[0] == "What is given twice is shown once."
+    assert len(index(made)["runs"]) == 1
+    twice = [kept_runs.open("fast 0") for _ in range(2)]
+    assert len(index(snapshot(twice, tmp_path / "x.html", steps=1))["runs"]) == 1
+    done = call("snapshot", "fast 0", "fast 0", "-o", tmp_path / "y.html", "--folder", kept_runs.folder)
+    assert "Note: What is given twice is shown once." in done.output
+    assert snapshot({"a": run, "b": run}, tmp_path / "x.html", steps=1).left_out == ("It shows 1 of the 7 recorded steps.",)
+
+
+def test_a_lab_that_was_never_shown_builds_its_model(tmp_path, run):
+    lab = Lab(run.experiment)
+    try:
+        made = snapshot(lab, tmp_path / "lab.html")
+    finally:
+        lab.close()
+    assert index(made)["stops"] == [0]
 
 
 def test_a_file_is_written(run, tmp_path):
@@ -142,13 +170,22 @@ def test_a_file_is_written(run, tmp_path):
 def test_what_cannot_be_written_to_is_said(run, tmp_path, monkeypatch):
     with pytest.raises(SnapshotError, match=r"is a folder: name a file in it, such as '.*run\.html'"):
         snapshot(run, tmp_path)
+    for name in ("x.pdf", "x", "x.png"):
+        with pytest.raises(SnapshotError, match=rf"{name}' does not end in \.html: .* Name it '.*/x\.html'"):
+            snapshot(run, tmp_path / name)
+    for path in (None, 3):
+        with pytest.raises(TypeError, match=f"path = {path} is not allowed: it must be the name of a file"):
+            snapshot(run, path)
+    with pytest.raises(TypeError, match=r"unknown keyword 'titel': allowed are .*\. Did you mean 'title'\?"):
+        snapshot(run, tmp_path / "x.html", titel="Mine")
+    assert not list(tmp_path.iterdir())
     with pytest.raises(SnapshotError, match=r"there is no folder '.*none' to write 'run\.html' to: make it first"):
         snapshot(run, tmp_path / "none" / "run.html")
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(page, "write_whole", full)
+    monkeypatch.setattr(file, "write_whole", full)
     with pytest.raises(SnapshotError, match=r"run\.html' can't be written: the disk is full\."):
         snapshot(run, tmp_path / "run.html")
 
@@ -197,6 +234,9 @@ def test_the_command_writes_runs_side_by_side(kept_runs, tmp_path):
 def test_the_command_refuses(kept_runs, tmp_path):
     path = tmp_path / "run.html"
     path.write_text("mine")
+    done = call("snapshot", "fast 0", "-o", tmp_path / "run.pdf", "--folder", kept_runs.folder)
+    assert done.exit_code == 2
+    assert "does not end in .html" in done.output
     done = call("snapshot", "fast 0", "-o", path, "--folder", kept_runs.folder)
     assert done.exit_code == 2
     assert "is there already. Take another name, or --force" in done.output

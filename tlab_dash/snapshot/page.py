@@ -9,17 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tlab_core.corpora import corpus_title
-from tlab_core.experiment import Experiment
 from tlab_core.run import Run
-from tlab_core.runs.files import reason, shortened, write_whole
-from tlab_core.trainer import Trainer
-from tlab_core.trainer_run import TrainerRun
 from tlab_dash.architecture_map import Scale, map_values, widen
 from tlab_dash.architecture_map.values import GRADIENT
 from tlab_dash.component import STATIC
@@ -46,24 +41,6 @@ class Snapshot:
 
     html: bytes = field(repr=False)  # a cell shows what stands at its end
     left_out: tuple[str, ...]
-
-
-def snapshot(run_or_lab: Any, path: str | Path, **options) -> Snapshot:
-    """Write a run, several runs or what a lab shows as one HTML file to `path`; options as for `snapshot_bytes`.
-
-    Raises SnapshotError, besides, for a path that can't be written to.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise SnapshotError(f"{str(path)!r} is a folder: name a file in it, such as {str(path / 'run.html')!r}.")
-    if not path.parent.is_dir():
-        raise SnapshotError(f"there is no folder {str(path.parent)!r} to write {path.name!r} to: make it first.")
-    made = snapshot_bytes(runs_of(run_or_lab), **options)
-    try:
-        write_whole(path, made.html)
-    except OSError as error:
-        raise SnapshotError(f"{str(path)!r} can't be written: {reason(error)}.") from error
-    return made
 
 
 def snapshot_bytes(
@@ -96,43 +73,6 @@ def snapshot_bytes(
                                 f"{len(html) / 1e6:.1f} MB, and the file may have {megabytes:g} MB. Allow it more"
                                 f"{', or take fewer runs' if len(runs) > 1 else ''}.")  # fmt: skip
         stops = _spread(stops, max(1, min(len(stops) - 1, int(len(stops) / over))))
-
-
-def runs_of(run_or_lab: Any) -> dict[str, Run]:
-    """Return what a snapshot is to show, by name: a run, runs in a list or a dict, or a lab's run and its ghost."""
-    if isinstance(run_or_lab, Mapping):
-        for name, run in run_or_lab.items():
-            if not isinstance(name, str):
-                raise SnapshotError(f"a run is named {name!r}: its name must be a text, which stands above it.")
-            _check_run(run)
-        return dict(run_or_lab)
-    if session := getattr(run_or_lab, "session", None):
-        if session.run is None:
-            raise SnapshotError("this lab was closed: take the snapshot before." if session.closed else
-                                "this lab is still building its first model: show it, or wait a moment.")
-        return {name: run for name, run in (("now", session.run), ("ghost", session.ghost)) if run is not None}
-    many = isinstance(run_or_lab, Sequence) and not isinstance(run_or_lab, str)
-    runs = list(run_or_lab) if many else [run_or_lab]
-    named: dict[str, Run] = {}
-    for place, run in enumerate(runs, 1):
-        _check_run(run)
-        name = getattr(run, "name", None) or ("the run" if len(runs) == 1 else f"run {place}")
-        if name in named:
-            raise SnapshotError(f"two runs have the name {name!r}: give each a name of its own, as a dict of runs.")
-        named[name] = run
-    return named
-
-
-def _check_run(run: Any) -> None:
-    if isinstance(run, Run) and isinstance(run.experiment, Experiment):
-        return
-    what, hint = f"this {type(run).__name__}", ""
-    if run is None or isinstance(run, str):
-        what, hint = shortened(run), " Open it first: RunStore(folder).open(name)." if run else ""
-    elif isinstance(run, Trainer | TrainerRun):
-        hint = " It knows nothing of its text, nor how to make the run again: train a LiveRun."
-    raise SnapshotError(f"{what} is no run: a snapshot shows a LiveRun or a saved run, several in a list or a dict, or a "
-                        f"Lab.{hint}")
 
 
 def _check(runs: Mapping[str, Run], title: str, notes: str, steps: int, megabytes: float) -> None:

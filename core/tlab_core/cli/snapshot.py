@@ -39,12 +39,11 @@ def snapshot(names: tuple[str, ...], path: Path, title: str, notes: Path | None,
     runs = {name: opened(store, name) for name in dict.fromkeys(names)}
     if path.exists() and not force:
         raise Refused(f"{path} is there already. Take another name, or --force to write over it.")
-    if len(runs) < len(names):
-        click.echo("Note: what is named twice is shown once.", err=True)
     words = written(notes) if notes is not None else kept_notes({name: run.meta["note"] for name, run in runs.items()})
     page = import_module("tlab_dash.snapshot")  # found when it is asked for: the engine knows nothing of the screen
     try:
-        made = page.snapshot(runs, path, title=title, notes=words, steps=steps, megabytes=megabytes)
+        made = page.snapshot([runs[name] for name in names], path, title=title, notes=words, steps=steps,
+                             megabytes=megabytes)  # fmt: skip
     except page.SnapshotError as error:
         raise Refused(str(error)) from error
     for sentence in made.left_out:
