@@ -16,7 +16,7 @@ from tlab_core import LiveRun
 from tlab_core.cli.main import tlab
 from tlab_core.run import Sample
 from tlab_dash.lab import Lab
-from tlab_dash.snapshot import SnapshotError, file, runs_of, snapshot, snapshot_bytes
+from tlab_dash.snapshot import SnapshotError, file, page, runs_of, snapshot, snapshot_bytes
 
 pytestmark = pytest.mark.slow  # each makes whole files
 
@@ -49,10 +49,19 @@ def lab_without_model(**more):
 def test_fewer_steps_are_evenly_spread_and_said(run):
     made = snapshot_bytes({"run": run}, steps=3)
     assert index(made)["stops"] == [0, 15, 30]
-    assert made.left_out == ("It shows 3 of the 7 recorded steps.",)
-    assert b"It shows 3 of the 7 recorded steps." in made.html
+    assert made.left_out == ("It shows 3 of the 7 recorded steps; all with tlab snapshot --steps 7.",)
+    assert b"It shows 3 of the 7 recorded steps; all with" in made.html
     assert index(snapshot_bytes({"run": run}, steps=1))["stops"] == [30]
     assert snapshot_bytes({"run": run}).left_out == ()
+
+
+def test_a_short_run_recorded_at_every_step_is_shown_whole(tmp_path):
+    made = snapshot_bytes({"run": small(tmp_path, layers=1, heads=1, steps=20, statistics_every=1)})
+    assert index(made)["stops"] == list(range(21))
+    assert made.left_out == ()
+    command = {option.name: option.default for option in tlab.commands["snapshot"].params}
+    assert command["steps"] == page.STEPS
+    assert command["megabytes"] == page.MEGABYTES
 
 
 def test_a_file_that_would_be_too_large_shows_fewer_steps(run, made):
@@ -148,7 +157,7 @@ def test_a_run_given_twice_is_shown_once_and_that_is_said(run, tmp_path, kept_ru
     assert len(index(snapshot(twice, tmp_path / "x.html", steps=1))["runs"]) == 1
     done = call("snapshot", "fast 0", "fast 0", "-o", tmp_path / "y.html", "--folder", kept_runs.folder)
     assert "Note: What is given twice is shown once." in done.output
-    assert snapshot({"a": run, "b": run}, tmp_path / "x.html", steps=1).left_out == ("It shows 1 of the 7 recorded steps.",)
+    assert snapshot({"a": run, "b": run}, tmp_path / "x.html", steps=7).left_out == ()
 
 
 def test_a_lab_that_was_never_shown_builds_its_model(tmp_path, run):
@@ -223,7 +232,7 @@ def test_the_command_writes_runs_side_by_side(kept_runs, tmp_path):
     done = call("snapshot", "slow 0", "fast 0", "-o", path, "--title", "Rates", "--notes", notes, "--steps", 3,
                 "--folder", kept_runs.folder)  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "Note: It shows 3 of the 7 recorded steps." in done.output
+    assert "Note: It shows 3 of the 7 recorded steps; all with tlab snapshot --steps 7." in done.output
     assert f"Wrote {path} ({path.stat().st_size:,} bytes)." in done.output
     html = path.read_text()
     assert "<h1>Rates</h1>" in html

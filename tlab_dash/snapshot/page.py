@@ -29,7 +29,7 @@ from tlab_dash.snapshot.still import Still
 from tlab_dash.theme import DARK, LIGHT, Theme, css_variable
 from tlab_dash.views.tokens import visible
 
-STEPS = 20
+STEPS = 21  # the 20 of a short run and its start
 MEGABYTES = 12.0
 MOST_RUNS = 8
 SCRIPTS = ("snapshot_data.js", "snapshot_plot.js", "snapshot.js")
@@ -126,8 +126,9 @@ def _of_stops(frames: Mapping[int, Frame], stops: np.ndarray) -> list[Frame]:
 def _left_out(runs: Mapping[str, Run], recorded: np.ndarray, stops: np.ndarray, asked: int) -> tuple[str, ...]:
     said = []
     if len(stops) < len(recorded):
-        why = "" if len(stops) == asked else ", to keep the file small"
-        said.append(f"It shows {len(stops):,} of the {len(recorded):,} recorded steps{why}.")
+        shown = f"It shows {len(stops):,} of the {len(recorded):,} recorded steps"
+        said.append(f"{shown}; all with tlab snapshot --steps {len(recorded)}." if len(stops) == asked else
+                    f"{shown}, to keep the file small.")  # fmt: skip
     for name, run in runs.items():
         kept, written = len(markup.told.samples(run)), len(run.samples)
         if kept < written:

@@ -20,7 +20,7 @@ LONGEST_NOTES = 1_000_000  # bytes of a notes file
 @click.option("--title", default="", help="What stands at its top.  [default: the runs' names]")
 @click.option("--notes", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="A Markdown file with your own words, such as a hypothesis and a result.  [default: the runs' notes]")
-@click.option("--steps", type=click.IntRange(min=1), default=20, show_default=True,
+@click.option("--steps", type=click.IntRange(min=1), default=21, show_default=True,
               help="Through how many of the recorded steps its slider goes.")
 @click.option("--megabytes", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True,
               help="How large the file may become; to stay below, it shows fewer steps, and says so.")
