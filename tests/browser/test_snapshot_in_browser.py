@@ -251,6 +251,18 @@ def test_it_prints(page):
     assert page.locator("details.print").first.get_attribute("open") is not None
 
 
+def test_on_paper_pictures_of_one_run_are_as_wide_as_the_page(open_page, runs, tmp_path):
+    snapshot(runs["first"], tmp_path / "one.html")
+    page = open_page(address=(tmp_path / "one.html").as_uri())
+    page.emulate_media(media="print")
+    wide = page.locator("main").bounding_box()["width"]
+    for view in ("loss", "signal", "qk"):
+        assert page.locator(f'figure[data-view="{view}"] svg').bounding_box()["width"] > wide - 40
+    breaks = page.evaluate("""() =>
+      [...document.querySelectorAll("h2, summary")].map((one) => getComputedStyle(one).breakAfter)""")
+    assert set(breaks) == {"avoid"}  # none stands alone at a page's foot
+
+
 def test_a_phone_has_room(open_page):
     page = open_page(390, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
