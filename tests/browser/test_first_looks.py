@@ -3,6 +3,7 @@
 import pytest
 
 from tests.browser.test_race_in_browser import SMALL
+from tlab_dash.words import WORDS
 
 PHONE = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}
 TURNED_AROUND = "\u202e"
@@ -26,6 +27,12 @@ def test_the_names_of_heads_are_explained_to_a_pointer_and_to_the_keyboard(tab):
     tab.wait(lambda: "induction" in names_shown(tab), "by the keyboard")
     key.press("Escape")
     tab.wait(lambda: names_shown(tab) == "", "gone by Escape")
+
+
+def test_the_words_on_axes_are_explained_at_the_question_mark(tab):
+    tab.page.get_by_role("button", name="Keys of the keyboard, and words").click()
+    for word, meaning in WORDS:
+        assert f"{word}\n{meaning}" in tab.page.locator(".help-tip").inner_text()
 
 
 def test_what_is_drawn_of_the_run_before_is_marked_while_a_new_one_is_built(open_tab):

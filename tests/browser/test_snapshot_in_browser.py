@@ -229,6 +229,16 @@ def test_a_run_far_off_has_axes_of_its_own_and_says_so(open_page, runs, tmp_path
     assert page.locator('figure[data-view="map"][data-run="0"] p.note').inner_text().startswith("No colours")
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_words_are_a_click_away(open_page, width):
+    page = open_page(width)
+    page.get_by_role("link", name="What the words mean").click()
+    word = page.locator("dt", has_text="beads on the lines")
+    word.wait_for()
+    controls = page.locator(".controls").bounding_box()
+    assert word.bounding_box()["y"] > controls["y"] + controls["height"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_follows_the_systems_theme(open_page, scheme):
     page = open_page(color_scheme=scheme)

@@ -14,6 +14,7 @@ from tlab_core import LiveRun
 from tlab_core.norms import NORMS
 from tlab_core.run import Sample
 from tlab_dash.selection import Selection
+from tlab_dash.shell import Shell
 from tlab_dash.snapshot import snapshot_bytes, told
 from tlab_dash.snapshot.frames import SHOWN, WORKED_OUT
 from tlab_dash.snapshot.notes import as_html
@@ -21,7 +22,9 @@ from tlab_dash.snapshot.quantise import WORST, quantised
 from tlab_dash.snapshot.scene import Palette, SnapshotError, scene
 from tlab_dash.snapshot.still import Still
 from tlab_dash.theme import LIGHT
+from tlab_dash.views.roles import KEY
 from tlab_dash.views.view import VIEWS, View, row
+from tlab_dash.words import SIGNS, WORDS
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +223,13 @@ def test_notes_are_markdown():
     assert "<em>Stripes</em>" in html
     assert '<a href="https://example.org/a" rel="noopener noreferrer">step 100</a>' in html
     assert "<td>2</td>" in html
+
+
+def test_the_words_are_explained_as_the_lab_does(made):
+    html = unescape(made.html.decode())
+    for word, meaning in (*SIGNS, *KEY, *WORDS):
+        assert f"<dt>{word}</dt><dd>{meaning}</dd>" in html
+    assert Shell.param.words.default == WORDS
 
 
 def test_settings_that_differ_are_marked(run, other):

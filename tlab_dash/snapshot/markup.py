@@ -13,7 +13,9 @@ from tlab_dash.snapshot import again as remake
 from tlab_dash.snapshot import told
 from tlab_dash.snapshot.frames import SHOWN, Shown
 from tlab_dash.snapshot.notes import as_html
+from tlab_dash.views.roles import KEY
 from tlab_dash.views.tokens import visible
+from tlab_dash.words import SIGNS, WORDS
 
 ARROWS = {"layer": "left and right", "head": "arrow", "position": "up and down"}
 
@@ -160,6 +162,18 @@ def code(runs: Mapping[str, Run]) -> str:
 def notes(markdown: str) -> str:
     """Return the author's notes; nothing where there are none."""
     return f'<section class="card wide notes">{as_html(markdown)}</section>' if markdown.strip() else ""
+
+
+def words() -> str:
+    """Return what the words mean that stand in the pictures without more words, folded."""
+    groups = (("On the model", SIGNS), ("On a head", KEY), ("On axes and in captions", WORDS))
+    told = "".join(
+        f"<h3>{escape(title)}</h3><dl>" + "".join(f"<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>"
+                                                  for word, meaning in rows) + "</dl>"
+        for title, rows in groups
+    )  # fmt: skip
+    return ('<section class="card wide long words"><details class="print"><summary><h2>What the words mean</h2></summary>'
+            f'<div id="words">{told}</div></details></section>')  # fmt: skip
 
 
 def _shown(token: str) -> str:

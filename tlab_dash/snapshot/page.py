@@ -184,7 +184,8 @@ def _html(
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title>",
         f"<style>{_colours(look.palette)}\n{(STATIC / 'snapshot.css').read_text(encoding='utf-8')}</style></head><body>",
-        f'<header><h1>{escape(title)}</h1><p class="muted">{escape(_byline(runs))}</p>',
+        f'<header><h1>{escape(title)}</h1><p class="muted">{escape(_byline(runs))} '
+        '<a href="#words">What the words mean</a></p>',
         markup.broken(runs),
         "".join(f'<p class="left-out">{escape(sentence)}</p>' for sentence in left_out),
         '<noscript><p class="left-out">The pictures need JavaScript; all else can be read without it.</p></noscript>',
@@ -193,7 +194,7 @@ def _html(
         markup.controls(runs, stops, longest.probe_tokens[: sizes(longest)[2]]),
         markup.cards(runs),
         '<div class="cards">', markup.probes(runs), markup.samples(runs), markup.settings(runs), markup.again(runs),
-        markup.code(runs), "</div></main>",
+        markup.code(runs), markup.words(), "</div></main>",
         f"<footer><p>{escape(_precision())}</p></footer>",
         f'<script type="application/json" id="index">{_json(index)}</script>',
         first, f"<script>{script}</script>", later, "</body></html>",

@@ -57,17 +57,6 @@ const KEYS = [
   ["[ ]", "one look back or forward in time"], ["Esc", "follow the liveliest head again"], ["?", "this list"],
 ];
 
-// What stands on axes and in captions without more words.
-const WORDS = [
-  ["gradient", "how much the loss would change with a number; training moves against it"],
-  ["loss in nats", "how surprised the model is by what comes next: 0 is sure, 0.69 is a coin toss"],
-  ["match score", "how well what one character asks for (its query) fits what an earlier one offers (its key): Q·K/√d"],
-  ["residual stream", "the row of numbers a character that each layer reads and adds to"],
-  ["RMS", "the usual size of many numbers, whatever their sign: the root of their mean square"],
-  ["softmax", "turns scores into shares that add up to 1; the highest gets most"],
-  ["std", "how far numbers usually lie from their mean"],
-];
-
 function taken(event) {
   const target = event.composedPath()[0];
   return event.defaultPrevented || target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName)
@@ -83,13 +72,13 @@ function moves(event) {
     ? ARROWS[event.key] : "";
 }
 
-function helpTip() {
+function helpTip(words) {
   const help = Object.assign(document.createElement("button"), { type: "button", textContent: "?", className: "help", title: "Keys and words" });
   help.setAttribute("aria-label", "Keys of the keyboard, and words");
   const tip = Object.assign(document.createElement("div"), { className: "menu help-tip", popover: "auto" });
   const list = (rows, name) => `<dl>${rows.map(([term, meaning]) => `<dt>${name(term)}</dt><dd>${meaning}</dd>`).join("")}</dl>`;
   tip.innerHTML = `<section class="of-keyboard"><h2>Keys</h2>${list(KEYS, (key) => `<kbd>${key}</kbd>`)}</section>
-    <section><h2>Words</h2>${list(WORDS, (word) => word)}</section>`;
+    <section><h2>Words</h2>${list(words, (word) => word)}</section>`;
   help.popoverTargetElement = tip;
   return [help, tip];
 }
@@ -264,7 +253,7 @@ export function render({ model, view }) {
     tab.addEventListener("click", () => go(name));
     nav.append(tab);
   }
-  const [help, tip] = helpTip();
+  const [help, tip] = helpTip(model.words);
   nav.append(help, tip);
   const fading = fadeWhereMore(nav);
   const turnTo = (name) => {
