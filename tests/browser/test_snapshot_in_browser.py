@@ -214,6 +214,26 @@ def test_axes_of_both_runs_are_the_same(page):
     assert ticks[0] == ticks[1]
 
 
+def test_no_name_is_cut_at_the_edge_of_its_plot(open_page, runs, tmp_path):
+    path = tmp_path / "long.html"
+    snapshot(runs["first"], path, steps=1)
+    page = open_page(address=path.as_uri())
+    reach = page.evaluate("""() => {
+      const picture = document.querySelector('figure[data-view="layer_statistics"] .picture')
+      const table = {x: [1, 50, 99, 120], y: [10, 20, 30, 40], text: Array(4).fill("0% dead units")}
+      const mark = {glyph: "Text", places: {x: "x", y: "y", text: "text"}, text_font_size: "11px", text_baseline: "middle",
+                    text_align: "center", text_color: "--tlab-text"}
+      const along = scaleOf([0, 100], false, 100, 300), up = scaleOf([0, 100], false, 200, 0)
+      const svg = element("svg", {viewBox: "0 0 400 200"}, ...GLYPHS.Text(mark, table, along, up))
+      picture.replaceChildren(svg)
+      return [...svg.querySelectorAll("text")].map((text) => [text.getBBox().x, text.getBBox().x + text.getBBox().width])
+    }""")
+    for left, right in reach[:3]:
+        assert left > 99
+        assert right < 301
+    assert reach[3][1] > 340  # what belongs beyond the edge is not pulled in
+
+
 def test_a_run_far_off_has_axes_of_its_own_and_says_so(open_page, runs, tmp_path):
     wild = small(tmp_path, layers=4, heads=4, steps=1, architecture={"norm_type": "None", "init_std": 10.0})
     path = tmp_path / "three.html"

@@ -4,6 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg"
 const LETTER = 6.1  // pixels that a letter of 11 px is wide, about
 const ROOM = 8
+const pen = document.createElement("canvas").getContext("2d")  // which knows how wide a text is before it is drawn
 let clips = 0
 
 function element(name, attributes = {}, ...children) {
@@ -58,6 +59,7 @@ function scaleOf([low, high], log, start, end) {
     // Far outside is as good as just outside, and fits the numbers that SVG can hold.
     return Number.isNaN(place) ? NaN : start + Math.max(-10, Math.min(10, place)) * (end - start)
   }
+  scale.ends = [Math.min(start, end), Math.max(start, end)]
   scale.back = (pixel) => {
     const place = (pixel - start) / (end - start)
     return log ? low * (high / low) ** place : low + place * (high - low)
@@ -219,15 +221,24 @@ const GLYPHS = {
   Text(mark, table, x, y) {
     const texts = table[mark.places.text]
     const size = parseFloat(mark.text_font_size)
+    pen.font = `${mark.text_font_size} ${getComputedStyle(document.body).fontFamily}`
     const down = {top: 0.9, middle: 0.36, bottom: -0.25}[mark.text_baseline] * size
-    return rows(table, {x: mark.places.x, y: mark.places.y}, x, y).map(({row, x: px, y: py}) => {
-      const lines = texts[row].split("\n").map((line, i) => element("tspan", {x: px, y: py + down + i * 1.2 * size}, line))
+    return rows(table, {x: mark.places.x, y: mark.places.y}, x, y).map(({row, x: place, y: py}) => {
+      const written = texts[row].split("\n")
+      const px = within(place, Math.max(...written.map((line) => pen.measureText(line.trim()).width)), mark.text_align, x.ends)
+      const lines = written.map((line, i) => element("tspan", {x: px, y: py + down + i * 1.2 * size}, line))
       const text = element("text", {class: `name ${{left: "start", center: "middle", right: "end"}[mark.text_align]}`}, ...lines)
       text.style.fill = `var(${mark.text_color})`
       text.style.fontSize = mark.text_font_size
       return text
     })
   },
+}
+
+// Where a text of that width is to stand, so that the plot's edge doesn't cut it; one that belongs outside stays there.
+function within(place, width, align, [left, right]) {
+  const before = {left: 0, center: width / 2, right: width}[align]
+  return place < left || place > right ? place : Math.max(left + before, Math.min(right - width + before, place))
 }
 
 // The rows of a table in pixels, without those that lie nowhere.
