@@ -202,7 +202,13 @@ def test_what_people_wrote_is_text(run):
 
 @pytest.mark.parametrize(("markdown", "there", "absent"), [
     ("<script>alert(1)</script>", "&lt;script&gt;", "<script"),
-    ("![x](https://example.org/x.png)", "!<a", "<img"),
+    ("![x](https://example.org/x.png)", '<a href="https://example.org/x.png" rel="noopener noreferrer">x</a>', "<img"),
+    ('![x" onload="a](https://example.org/x.png"onload=)', 'x&quot; onload', ' onload="'),
+    ("[![x](https://example.org/x.png)](https://example.org)", '"noopener noreferrer">x</a></p>', "x.png"),
+    ("![x](javascript:alert(1))", "![x]", "href"),
+    ("![x](data:image/png;base64,AA)", "![x]", "href"),
+    ("javascript://example.org/%0aalert(1)", "javascript:", 'href="javascript'),
+    ("ftp://example.org and //example.org and example.org", "example.org", "href"),
     ("[a](javascript:alert(1))", "[a]", "href"),
     ("[a](JaVaScRiPt:alert(1))", "[a]", "href"),
     ("[a](data:text/html,hello)", "[a]", "href"),
@@ -223,6 +229,10 @@ def test_notes_are_markdown():
     assert "<em>Stripes</em>" in html
     assert '<a href="https://example.org/a" rel="noopener noreferrer">step 100</a>' in html
     assert "<td>2</td>" in html
+    html = as_html("> It works.\n\n---\n\n~~It fails.~~ See https://example.org/b.\n")
+    assert "<blockquote>\n<p>It works.</p>\n</blockquote>\n<hr />" in html
+    assert "<s>It fails.</s>" in html
+    assert '<a href="https://example.org/b" rel="noopener noreferrer">https://example.org/b</a>.' in html
 
 
 def test_the_words_are_explained_as_the_lab_does(made):
