@@ -1,5 +1,6 @@
 """A snapshot in a real browser: opened from the disk, without a network, looked through, and its numbers read back."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,9 @@ def test_runs_stand_side_by_side_and_a_missing_layer_is_said(page):
     assert page.locator('figure[data-view="signal"][data-run="1"] .at-step').inner_text() == "at step 10"
     page.get_by_label("Layer", exact=True).select_option("1")
     page.locator('figure[data-view="qk"][data-run="1"]').get_by_text("This run's layers are 0 to 0.").wait_for()
+    reads = page.locator("figure", has=page.locator('.probe[data-run="1"]'))
+    assert reads.locator(".absent").inner_text() == "This run's layers are 0 to 0."
+    assert reads.locator(".probe").is_visible()
     assert page.locator('figure[data-view="qk"][data-run="1"] .picture').is_hidden()
     for run, marked in ((0, 1), (1, 0)):  # a picture of all layers stays, and marks the chosen one where there is one
         signal = page.locator(f'figure[data-view="signal"][data-run="{run}"] .picture')
@@ -301,6 +305,17 @@ def test_a_phone_has_room(open_page):
     assert one["width"] > 320
     page.get_by_label("Layer", exact=True).select_option("1")
     heading(page, "Heads of layer 1")
+
+
+def test_on_a_phone_a_table_of_four_runs_keeps_words_and_numbers_whole(open_page, runs, tmp_path):
+    path = tmp_path / "four.html"
+    snapshot({f"learning_rate_{i}": runs["first"] for i in range(4)}, path, steps=1)
+    page = open_page(390, 844, address=path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("details.print summary").first.click()
+    cells = page.locator("thead th, td", has_text=re.compile("^(learning_rate_0|RMSNorm|0.001)$")).all()
+    assert len(cells) >= 3
+    assert all(cell.bounding_box()["height"] < 32 for cell in cells)
 
 
 def test_no_foreign_script_runs(chromium, file):

@@ -11,11 +11,12 @@ import pytest
 
 from tests.dash.snapshots import blocks, index, small, unpacked
 from tlab_core import LiveRun
+from tlab_core.experiment import default_experiment
 from tlab_core.norms import NORMS
 from tlab_core.run import Sample
 from tlab_dash.selection import Selection
 from tlab_dash.shell import Shell
-from tlab_dash.snapshot import snapshot_bytes, told
+from tlab_dash.snapshot import markup, snapshot_bytes, told
 from tlab_dash.snapshot.frames import SHOWN, WORKED_OUT
 from tlab_dash.snapshot.notes import as_html
 from tlab_dash.snapshot.quantise import WORST, quantised
@@ -252,6 +253,16 @@ def test_settings_that_differ_are_marked(run, other):
     assert not alone["Architecture", "Norm"].marked
     html = snapshot_bytes({"a": run, "b": other}).html.decode()
     assert '<tr class=marked><th scope="row">≠ Norm</th><td>RMSNorm</td><td>LayerNorm</td></tr>' in html
+
+
+def test_settings_among_which_none_is_marked_are_told_in_words(run):
+    usual = Still(run)
+    usual.experiment = default_experiment()
+    assert "<p>All settings are as the lab opens.</p>" in markup.settings({"a": usual})
+    assert "<summary>All 37 settings</summary>" in markup.settings({"a": usual})
+    assert "<p>The runs have the same settings.</p>" in markup.settings({"a": run, "b": run})
+    assert "≠ marks what is not as the lab opens." in markup.settings({"a": run})
+    assert "<summary>The other " in markup.settings({"a": run})
 
 
 def test_the_code_of_the_parts_is_there(run, other):

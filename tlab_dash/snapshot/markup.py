@@ -84,7 +84,7 @@ def probes(runs: Mapping[str, Run]) -> str:
     for place, (name, run) in enumerate(runs.items()):
         spans = "".join(f"<span>{escape(_shown(token))}</span>" for token in run.probe_tokens[: sizes(run)[2]])
         found.append(f'<figure>{_caption(name, place) if len(runs) > 1 else ""}'
-                     f'<div class="probe" data-run="{place}">{spans}</div></figure>')  # fmt: skip
+                     f'<p class="absent"></p><div class="probe" data-run="{place}">{spans}</div></figure>')  # fmt: skip
     return (f'<section class="card wide"><h2>What the character reads</h2><p class="caption">The darker a character, the '
             "more the outlined one reads it in this head. Click another.</p>"
             f'<div class="runs">{"".join(found)}</div></section>')  # fmt: skip
@@ -110,14 +110,18 @@ def settings(runs: Mapping[str, Run]) -> str:
     """Return how the runs went and their settings: those that differ first, the others folded."""
     rows = told.settings(runs)
     marked, rest = ([row for row in rows if row.marked is kind] for kind in (True, False))
-    what = "≠ marks what differs between the runs." if len(runs) > 1 else "≠ marks what is not as the lab opens."
+    several = len(runs) > 1
     went = _table(list(runs), [(what, texts, False) for what, texts in told.facts(runs)])
-    differing = _table(list(runs), [(f"≠ {row.label}", row.values, True) for row in marked])
+    if marked:
+        what = "≠ marks what differs between the runs." if several else "≠ marks what is not as the lab opens."
+        differing = _table(list(runs), [(f"≠ {row.label}", row.values, True) for row in marked])
+        said, others = f'<p class="caption">{what}</p>{differing}', f"The other {len(rest)} settings"
+    else:
+        said = "<p>The runs have the same settings.</p>" if several else "<p>All settings are as the lab opens.</p>"
+        others = f"All {len(rest)} settings"
     same = _table(list(runs), [(row.label, row.values, False) for row in rest])
-    return (f'<section class="card wide long"><h2>Settings</h2>{went}<p class="caption">{what}</p>'
-            f'{differing if marked else "<p>No setting is marked.</p>"}'
-            f'<details class="print"><summary>The other {len(rest)} settings</summary>{same}</details>'
-            "</section>")  # fmt: skip
+    return (f'<section class="card wide long"><h2>Settings</h2>{went}{said}'
+            f'<details class="print"><summary>{others}</summary>{same}</details></section>')
 
 
 def _table(names: list[str], rows: Sequence[tuple[str, Sequence[str], bool]]) -> str:

@@ -119,11 +119,16 @@ function joined(all) {
 function tell({holder, view, run, picture: place}, picture, frame) {
   const there = index.views[view].needs.every((need) => chosen[need] < frame[`${need}s`])
   place.hidden = !there
-  holder.querySelector(".absent").textContent = there ? ""
-    : chosen.layer >= frame.layers ? `This run's layers are 0 to ${frame.layers - 1}.` : `This run's heads are 0 to ${frame.heads - 1}.`
+  holder.querySelector(".absent").textContent = there ? "" : lacking(frame)
   holder.querySelector(".note").textContent = !there ? ""
     : view === "attention" ? reading(frame, run, chosen.position) : picture.note
   return there
+}
+
+// Which of the chosen layer and head the run hasn't; nothing where it has both.
+function lacking({layers, heads}) {
+  return chosen.layer >= layers ? `This run's layers are 0 to ${layers - 1}.`
+    : chosen.head >= heads ? `This run's heads are 0 to ${heads - 1}.` : ""
 }
 
 function mosaic(run) {
@@ -192,7 +197,8 @@ function reading(frame, run, position, key = null) {
 
 function shade(holder, frame) {
   const position = Math.min(chosen.position, frame.positions - 1)
-  const there = chosen.layer < frame.layers && chosen.head < frame.heads
+  const there = !lacking(frame)
+  holder.previousElementSibling.textContent = lacking(frame)
   for (const [i, span] of [...holder.children].entries()) {
     const ink = there ? frame.ink(chosen.layer, chosen.head, position, i) : 0
     span.style.setProperty("--ink", `${Math.round(100 * ink)}%`)
