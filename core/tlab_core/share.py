@@ -32,6 +32,7 @@ VERSION = 1  # goes up when an old link would mean something else: when a defaul
 ADDRESSES = ("http", "https")  # where a lab's page may be; nothing is fetched from there
 DECIDED_BY_TEXT = "architecture.vocab_size"
 NOT_SETTINGS = ("theme", "page", "compare")  # what else a page's address may say: how it looks, and what it shows
+WRITES = "print(run.sample(run.experiment.prompt, length=200).text)"
 LONGEST = 20_000  # characters of a query
 MOST_TOLD = 5  # things that are wrong with it; whoever typed a poem is helped by no more
 OWN_ON_PAGE = "give it to “Use my own text…” on this page and open the link again."
@@ -201,8 +202,10 @@ def _words(full: str) -> str:
 # ---- Python, YAML, weights
 
 
-def as_python(experiment: Experiment, marks: Iterable[Mark] = (), until: int | None = None) -> str:
+def as_python(experiment: Experiment, marks: Iterable[Mark] = (), until: int | None = None, last: str = WRITES) -> str:
     """Return a script that makes the run again by the API, to step `until` or else to the horizon of its settings.
+
+    `last` is its last line, by default one that lets the model write.
 
     `marks` are the run's, of settings that were changed while it trained: the script begins with what they were before, and
     changes them at the same steps.
@@ -235,7 +238,7 @@ def as_python(experiment: Experiment, marks: Iterable[Mark] = (), until: int | N
         lines += [f"run.advance(until={mark.step})", f"run.adjust({mark.knob.removeprefix('training.')}={mark.after!r})"]
     lines += [
         f"run.advance(until={'run.experiment.training.steps' if until is None else until})",
-        "print(run.sample(run.experiment.prompt, length=200).text)",
+        last,
     ]
     return "\n".join(lines) + "\n"
 

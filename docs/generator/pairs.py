@@ -23,7 +23,7 @@ from tlab_dash.measures import MEASURES, Measure
 from tlab_dash.selection import Selection
 from tlab_dash.sentences import sentences
 from tlab_dash.snapshot import snapshot_bytes
-from tlab_dash.snapshot.told import command
+from tlab_dash.snapshot.again import command
 
 STOPS = 6  # of a snapshot's slider
 WRITES = 160  # characters

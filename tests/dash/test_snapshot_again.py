@@ -56,6 +56,18 @@ def test_the_script_makes_the_run_again(secret, monkeypatch):
     same_losses(run, made["run"])
 
 
+def test_a_run_that_broke_breaks_again(secret, monkeypatch, capsys):
+    run = small(secret, steps=60, architecture={"norm_type": "None"}, learning_rate=1000.0, grad_clip=None, optimizer="SGD")
+    words = shlex.split(again.command(run))
+    assert words[-2:] == ["--steps", str(run.divergence.step)]
+    monkeypatch.chdir(secret)
+    done = CliRunner().invoke(tlab, [*words[1:], "--folder", "runs"])
+    assert run.divergence.message in done.output
+    capsys.readouterr()
+    exec(again.script(run), {})
+    assert capsys.readouterr().out.strip() == run.divergence.message
+
+
 def test_a_run_on_a_text_of_ones_own_says_that_the_text_is_needed(secret, monkeypatch):
     here = small(secret, steps=3)
     name = OWN_TEXTS.keep(read(Path(here.experiment.corpus).read_bytes(), "Letters"))

@@ -13,7 +13,7 @@ from tlab_core.knob_text import knobs
 from tlab_core.run import Run
 from tlab_core.runs.components import own_modules
 from tlab_core.runs.own_text import TEXT
-from tlab_core.share import as_python, shared, to_query
+from tlab_core.share import WRITES, as_python, shared, to_query
 from tlab_dash.controls import value_label
 
 
@@ -32,7 +32,8 @@ def script(run: Run) -> str:
     experiment = _settings(run)
     if file := text_file(experiment.corpus):
         experiment = experiment.replace(corpus=file)
-    return as_python(experiment, run.marks, until=_end(run))
+    last = "print(run.divergence.message)" if run.divergence else WRITES  # a model that broke can't write
+    return as_python(experiment, run.marks, until=_end(run), last=last)
 
 
 def needs(run: Run) -> list[str]:
