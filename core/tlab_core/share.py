@@ -205,10 +205,8 @@ def _words(full: str) -> str:
 def as_python(experiment: Experiment, marks: Iterable[Mark] = (), until: int | None = None, last: str = WRITES) -> str:
     """Return a script that makes the run again by the API, to step `until` or else to the horizon of its settings.
 
-    `last` is its last line, by default one that lets the model write.
-
     `marks` are the run's, of settings that were changed while it trained: the script begins with what they were before, and
-    changes them at the same steps.
+    changes them at the same steps. `last` is its last line, by default one that lets the model write.
     """
     changed = [mark for mark in marks if mark.knob.startswith("training.")]
     for mark in reversed(changed):
