@@ -154,6 +154,33 @@ def test_pointing_at_a_weight_says_it(page, runs):
     said.filter(has_text="it comes later").wait_for()
 
 
+def test_the_same_weight_is_said_of_every_run(page, runs):
+    page.get_by_label("Layer", exact=True).select_option("0")
+    page.get_by_label("Head", exact=True).select_option("1")
+    picture = page.locator('figure[data-view="attention"][data-run="0"] .picture')
+    picture.scroll_into_view_if_needed()
+    canvas = picture.locator("canvas.light").bounding_box()
+    page.mouse.move(canvas["x"] + canvas["width"] * 1.5 / 8, canvas["y"] + canvas["height"] * 5.5 / 8)
+    for place, run in enumerate(runs.values()):
+        said = page.locator(f'figure[data-view="attention"][data-run="{place}"] .note')
+        said.filter(has_text="(5) reads").wait_for()
+        weight = row(run, "attention", 30)["weight"][0, 1, 5, 1]
+        assert abs(float(said.inner_text().rstrip(".").rpartition(" ")[2]) - weight) <= WORST + 0.005
+
+
+def test_a_run_on_a_shorter_text_says_which_characters_it_has(open_page, runs, tmp_path):
+    short = small(tmp_path, layers=1, heads=2, steps=1, architecture={"max_seq_len": 6}, seq_len=6)
+    snapshot({**runs, "short": short}, tmp_path / "three.html")
+    page = open_page(address=(tmp_path / "three.html").as_uri())
+    positions = row(short, "attention", None)["weight"].shape[-1]
+    said = page.locator('figure[data-view="attention"][data-run="2"] .note').inner_text()
+    assert positions < 8
+    assert said.startswith(f"This run's characters are 0 to {positions - 1}. ")
+    page.get_by_label("Character", exact=True).select_option("1")
+    page.evaluate("draw()")
+    assert "This run's characters" not in page.locator('figure[data-view="attention"][data-run="2"] .note').inner_text()
+
+
 def test_the_keyboard_is_enough(page):
     page.get_by_label("Step", exact=True).focus()
     page.keyboard.press("Home")

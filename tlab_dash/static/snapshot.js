@@ -183,7 +183,8 @@ function name(run, position) {
 
 // "“e” (7) reads “h” 0.61, “t” 0.22, “ ” 0.09."
 function reading(frame, run, position, key = null) {
-  position = Math.min(position, frame.positions - 1)
+  const last = frame.positions - 1, beyond = position > last ? `This run's characters are 0 to ${last}. ` : ""
+  position = Math.min(position, last)
   const weight = (other) => frame.weight(chosen.layer, chosen.head, position, other)
   if (key !== null) {
     return key > position ? `${name(run, position)} (${position}) can't read ${name(run, key)} (${key}): it comes later.`
@@ -192,7 +193,18 @@ function reading(frame, run, position, key = null) {
   const read = Array.from({length: position + 1}, (_, other) => other).filter((other) => weight(other) > 0)
   const most = read.sort((one, other) => weight(other) - weight(one)).slice(0, 3)
   const said = most.map((other) => `${name(run, other)} (${other}) ${weight(other).toPrecision(2)}`)
-  return said.length ? `${name(run, position)} (${position}) reads most: ${said.join(", ")}.` : "No numbers: the run broke."
+  return said.length ? `${beyond}${name(run, position)} (${position}) reads most: ${said.join(", ")}.`
+    : "No numbers: the run broke."
+}
+
+// Under the map of every run that has such a character, to be compared.
+async function sayWeights(query, key = null) {
+  for (const {holder, run} of figures.filter(({view, picture}) => view === "attention" && !picture.hidden)) {
+    const frame = await frameAt(run, chosen.stop)
+    if (key === null || Math.max(query, key) < frame.positions) {
+      holder.querySelector(".note").textContent = reading(frame, run, query, key)
+    }
+  }
 }
 
 function shade(holder, frame) {
@@ -252,15 +264,11 @@ for (const {view, run, picture: place, holder} of figures) {
     })
   }
   if (view === "attention") {
-    const note = holder.querySelector(".note")
-    place.addEventListener("pointermove", async (event) => {
+    place.addEventListener("pointermove", (event) => {
       const at = spot(event)
-      const frame = await frameAt(run, chosen.stop)
-      if (at) { note.textContent = reading(frame, run, Math.floor(at[1] + 0.5), Math.floor(at[0] + 0.5)) }
+      if (at) { sayWeights(Math.floor(at[1] + 0.5), Math.floor(at[0] + 0.5)) }
     })
-    place.addEventListener("pointerleave", async () => {
-      note.textContent = reading(await frameAt(run, chosen.stop), run, chosen.position)
-    })
+    place.addEventListener("pointerleave", () => sayWeights(chosen.position))
   }
 }
 for (const text of texts) {
