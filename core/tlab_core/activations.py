@@ -9,9 +9,8 @@ import math
 
 import numpy as np
 
+from tlab_core.expected import Derived
 from tlab_core.registry import Registry
-
-ACTIVATIONS = Registry("activation", traits={"gated": False})
 
 
 class Activation:
@@ -50,6 +49,9 @@ class Activation:
     def derivative(cls, x) -> np.ndarray:
         """Return the slope of f at each number of `x`, computed by the code that training runs."""
         return cls._value_and_slope(x)[1]
+
+
+ACTIVATIONS = Registry("activation", Derived(Activation, "forward"), traits={"gated": False})
 
 
 @ACTIVATIONS.register("ReLU")

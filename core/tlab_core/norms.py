@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from tlab_core.expected import Derived
 from tlab_core.parameters import Parameter
 from tlab_core.registry import Registry
 from tlab_core.workspace import Workspace, row_blocks
 
-NORMS = Registry("norm", traits={"measured": True})
 EPSILON = 1e-5
 
 
@@ -30,6 +30,9 @@ class Norm:
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the gradient at the input from `dy`, the gradient at the output; add the parameters' gradients."""
         raise NotImplementedError
+
+
+NORMS = Registry("norm", Derived(Norm, "forward", "backward"), traits={"measured": True})
 
 
 @NORMS.register("LayerNorm")

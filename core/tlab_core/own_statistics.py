@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from tlab_core.absent import Absent
+from tlab_core.expected import Made
 from tlab_core.extensions import origin
 from tlab_core.registry import Registry, did_you_mean
 from tlab_core.schema import COORDINATES, GROUPS, SITES, Variable
 from tlab_core.trace import Capture
 
-STATISTICS = Registry("statistic")
 OVER = {("layer",): "layers", ("layer", "head"): "heads"}  # which group a statistic joins, by its dimensions
 BY_LAYER = (*SITES, "scores", "weights", "heads")
 OF_ALL = ("residual", "residual_gradient", "logits", "tokens", "targets")
@@ -83,6 +83,10 @@ class Statistic:
     def __call__(self, *arrays: np.ndarray) -> Any:
         """Work it out."""
         return self.function(*arrays)
+
+
+STATISTICS = Registry("statistic", Made(
+    Statistic, "Write @statistic above the function (`from tlab_core import statistic`): it makes one and registers it."))
 
 
 def statistic(function: Callable[..., Any] | None = None, *, name: str | None = None, units: str = "1"):

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tlab_core.expected import Derived
 from tlab_core.parameters import Parameter
 from tlab_core.registry import Registry
 from tlab_core.workspace import Workspace, row_blocks
 
 if TYPE_CHECKING:
     from tlab_core.config import Architecture
-
-POSITIONS = Registry("position encoding", traits={"needs_even_head_dim": False, "table": False})
-
 
 class PositionEncoding:
     """Where a character stands, told to the model in up to three places."""
@@ -84,6 +82,9 @@ class PositionEncoding:
             table = make(size)
             self._tables[key] = size, table
         return table
+
+
+POSITIONS = Registry("position encoding", Derived(PositionEncoding), traits={"needs_even_head_dim": False, "table": False})
 
 
 @POSITIONS.register("Sinusoidal")

@@ -7,12 +7,14 @@ first (extensions.py).
 import difflib
 import inspect
 import re
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from tlab_core.absent import Absent
+from tlab_core.expected import Expected
 
 LONGEST = 60  # characters of a name
 NAME = re.compile(rf"[^\W_][\w .+-]{{0,{LONGEST - 1}}}(?<! )")
@@ -65,21 +67,24 @@ class Registry:
 
     every: "weakref.WeakSet[Registry]" = weakref.WeakSet()
 
-    def __init__(self, kind: str, traits: Mapping[str, Any] | None = None):
+    def __init__(self, kind: str, expected: Expected | None = None, traits: Mapping[str, Any] | None = None):
         """Begin an empty registry.
 
-        traits  attributes of a component that whoever draws or weighs a model asks for, with their usual values; a run
-                keeps them, so that it can be looked at where the component itself is not
+        expected  what a component must be; what is something else is refused when it is registered
+        traits    attributes of a component that whoever draws or weighs a model asks for, with their usual values; a run
+                  keeps them, so that it can be looked at where the component itself is not
         """
-        self.kind, self.traits = kind, dict(traits or {})
+        self.kind, self.expected, self.traits = kind, expected, dict(traits or {})
         self._components: dict[str, Any] = {}
         self.every.add(self)
 
     def register(self, name: str) -> Callable:
         """Return a decorator that files a class or function under `name`.
 
-        Where the same module defines it anew, as a notebook's cell does that is run again, it takes the former's place.
-        Raises ValueError for what can't be a name, and for a name that another component has.
+        Where the same module defines it anew, as a notebook's cell does that is run again, it takes the former's place; in
+        a notebook also under another name of the class.
+        Raises ValueError for what can't be a name, and for a name that another component has; TypeError for what is no
+        such component.
         """
         if inspect.isclass(name) or inspect.isroutine(name):
             raise ValueError(f"a {self.kind} is registered under a name: write .register({name.__name__!r})")
@@ -88,10 +93,12 @@ class Registry:
                              "digits, spaces and . _ + -, and begins with a letter or digit")
 
         def decorate(component):
+            if self.expected is not None and (fault := self.expected.fault(component)):
+                raise TypeError(f"{self.kind} {name!r}: {fault}")
             taken = self._spelled(name)
             if taken is not None:
                 former = self._components[taken]
-                if home(former) is None or home(former) != home(component):
+                if not _gives_way(former, component):
                     by = f" by {'.'.join(home(former))}" if home(former) else ""
                     raise ValueError(f"{self.kind} {name!r} is registered already{by}: take another name")
                 # In one assignment, as another thread may be looking; the order stays.
@@ -191,6 +198,16 @@ def home(component: Any) -> tuple[str, str] | None:
     if inspect.isclass(component) or inspect.isroutine(component):
         return component.__module__, component.__qualname__
     return getattr(component, "home", None)
+
+
+def _gives_way(former: Any, component: Any) -> bool:
+    """Return whether a component that is defined now takes the place of one with its name."""
+    before, now = home(former), home(component)
+    if before is None or now is None:
+        return False
+    # What was typed in has no file, and whoever renames a class there can't take back the cell as it was.
+    typed = before[0] == now[0] == "__main__" and not hasattr(sys.modules["__main__"], "__file__")
+    return before == now or typed
 
 
 def import_extensions() -> None:

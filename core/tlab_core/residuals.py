@@ -7,10 +7,9 @@ joins x is thinned out first.
 
 import numpy as np
 
+from tlab_core.expected import Derived
 from tlab_core.registry import Registry
 from tlab_core.workspace import Workspace
-
-RESIDUALS = Registry("residual layout", traits={"norms": ("norm",), "final_norm": True, "norm_on_the_road": False})
 
 
 class ResidualLayout:
@@ -57,6 +56,10 @@ class ResidualLayout:
     def backward(self, dy: np.ndarray, work: Workspace) -> np.ndarray:
         """Return the gradient at the residual stream before the branch."""
         raise NotImplementedError
+
+
+RESIDUALS = Registry("residual layout", Derived(ResidualLayout, "forward", "backward"),
+                     traits={"norms": ("norm",), "final_norm": True, "norm_on_the_road": False})
 
 
 @RESIDUALS.register("Pre-LN")

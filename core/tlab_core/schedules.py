@@ -13,12 +13,13 @@ Without warm-up the first update gets all of r. `constant` has no final rate: it
 import math
 from typing import TYPE_CHECKING
 
+from tlab_core.expected import Function
 from tlab_core.registry import Registry
 
 if TYPE_CHECKING:
     from tlab_core.config import Training
 
-SCHEDULES = Registry("schedule")
+SCHEDULES = Registry("schedule", Function("step", "training", returns="a learning rate"))
 
 
 def learning_rate(step: int, training: "Training") -> float:

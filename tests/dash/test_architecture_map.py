@@ -11,7 +11,7 @@ import pytest
 from tests.dash.fakes import fake_run
 from tlab_core.activations import ACTIVATIONS
 from tlab_core.config import Architecture
-from tlab_core.norms import NORMS, Norm
+from tlab_core.norms import NORMS, RMSNorm
 from tlab_core.positions import POSITIONS
 from tlab_core.residuals import RESIDUALS
 from tlab_dash.architecture_map import (
@@ -122,7 +122,7 @@ def test_norms_differ_by_their_ticks():
 
 def test_an_unknown_norm_is_a_bead_with_its_initial():
     @NORMS.register("ZNorm")
-    class ZNorm(Norm):
+    class ZNorm(RMSNorm):
         pass
 
     try:

@@ -16,6 +16,7 @@ from types import FrameType
 import holoviews as hv
 import numpy as np
 
+from tlab_core.expected import Made
 from tlab_core.registry import Registry
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
@@ -27,7 +28,6 @@ from tlab_dash.views.saving import SCALE, save
 Table = dict[str, np.ndarray]
 Columns = dict[str, Table]
 
-VIEWS = Registry("view")
 # What of an overlay's options its first element has too.
 KEPT = ("xlim", "ylim", "xlabel", "ylabel", "width", "height", "xaxis", "yaxis", "xticks", "yticks", "xformatter",
         "yformatter", "xrotation", "logx", "logy", "invert_yaxis", "show_grid", "gridstyle", "title")
@@ -170,6 +170,9 @@ class View:
         for name, options in (self.needs(run, selection) if self.needs else {}).items():
             if (anew or analysis(run, name, options) is None) and hasattr(run, "analyse"):
                 run.analyse(name, **options)
+
+
+VIEWS = Registry("view", Made(View, "Make one, View(name=..., title=..., ...), and it is registered by that."))
 
 
 def _maker() -> str:

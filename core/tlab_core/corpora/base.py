@@ -7,10 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from tlab_core.expected import Function
 from tlab_core.registry import Registry
 from tlab_core.tokenizers import CharacterTokenizer
 
-CORPORA = Registry("corpus")  # of functions without arguments that return a Corpus; the docstring is what a menu shows
+# The docstring is what a menu shows.
+CORPORA = Registry("corpus", Function(returns="a Corpus"))
 
 
 class CorpusError(ValueError):

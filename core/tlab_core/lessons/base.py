@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tlab_core.expected import Made
 from tlab_core.experiment import Experiment
 from tlab_core.knob_text import with_values
 from tlab_core.registry import Registry, UnknownNameError, did_you_mean
@@ -18,7 +19,6 @@ from tlab_core.run import Run
 
 SEEDS = (0, 1, 2)  # chosen in advance; no lesson picks its own
 ENOUGH = 2 / 3  # the share of seeds that has to show an effect for it to count as seen: 2 of 3, 4 of 5
-LESSONS: Registry = Registry("lesson")  # of Lesson objects, in the order in which one would take them
 
 Numbers = Mapping[str, float]  # what was measured with one seed, by the names in Lesson.numbers
 
@@ -231,6 +231,9 @@ class Lesson:
         if key not in allowed:
             raise UnknownNameError(f"the lesson {self.name!r}: {what} = {key!r} is not among {', '.join(allowed)}."
                                    f"{did_you_mean(key, allowed)}")
+
+
+LESSONS = Registry("lesson", Made(Lesson, "`add(Lesson(...))` registers one."))  # in the order in which one would take them
 
 
 def add(lesson: Lesson) -> Lesson:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tlab_core.expected import Derived
 from tlab_core.parallel import cut
 from tlab_core.registry import Registry
 
 if TYPE_CHECKING:
     from tlab_core.config import Training
-
-OPTIMIZERS = Registry("optimizer", traits={"uses": ()})
 
 BLOCK = 32_768  # numbers worked on at a time: five arrays of float32 make 640 kB, which stays in a core's own cache
 
@@ -74,3 +73,6 @@ class Optimizer:
     def _update_block(self, gradient, block, scratch, update, learning_rate, training, scale, weight_decay) -> None:
         """Update the parameters in `block`; `scratch` has room for as many numbers."""
         raise NotImplementedError
+
+
+OPTIMIZERS = Registry("optimizer", Derived(Optimizer), traits={"uses": ()})
