@@ -122,6 +122,28 @@ def test_a_wrong_norm_is_told_where_and_why(norm, array, cause):
     assert "finite differences give" in said
 
 
+class NotANumber(PeakNorm):
+    def forward(self, x, work):
+        return super().forward(x, work) * np.sqrt(np.sign(x))
+
+
+class Silent(PeakNorm):
+    def backward(self, dy, work):
+        raise ArithmeticError
+
+
+def test_numbers_that_are_not_finite_are_told_as_such():
+    """A comparison with NaN fails whatever it compares, and would blame that."""
+    said = refused(NotANumber)
+    assert re.match(r"NotANumber: what forward returns holds \d+ numbers of 48 that are not finite, the .* nan\.", said)
+
+
+def test_a_method_that_is_not_written_yet_is_told_as_such():
+    half = type("Half", (Norm,), {"forward": PeakNorm.forward})
+    assert refused(half) == "Half has no backward: write one, as Norm says."
+    assert refused(Silent) == "Silent: backward raised ArithmeticError."
+
+
 def test_a_missing_sum_over_the_rows_that_numpy_notices():
     said = refused(Unsummed)
     assert "Unsummed: backward raised ValueError: non-broadcastable output operand" in said
@@ -224,7 +246,7 @@ def test_what_an_activation_can_get_wrong(methods, said):
 
 
 def test_a_gated_activation_needs_its_bend():
-    lacking = type("Lacking", (Activation,), {"gated": True})
+    lacking = type("Lacking", (Gated,), {})
     assert "needs the attribute `bend`" in refused(lacking)
 
 

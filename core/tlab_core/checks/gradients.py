@@ -10,7 +10,7 @@ from tlab_core.checks.activation import check_activation
 from tlab_core.checks.model import REGISTRIES, check_in_models
 from tlab_core.checks.norm import check_norm
 from tlab_core.checks.position import check_position
-from tlab_core.checks.report import Finding, GradientReport, merged
+from tlab_core.checks.report import Finding, GradientError, GradientReport, merged
 from tlab_core.norms import Norm
 from tlab_core.parallel import one_blas_thread
 from tlab_core.positions import PositionEncoding
@@ -51,6 +51,8 @@ def check_gradients(component: type | str, kind: str | None = None, *, seed: int
     <GradientReport: RMSNorm (norm) is right, ...>
     """
     place, component = found(component, kind)
+    if lacking := REGISTRIES[place].expected.lacking(component):
+        raise GradientError(f"{component.__name__} {lacking}")
     dice, alone = np.random.default_rng(seed), ALONE[place]
     with np.errstate(all="ignore"), one_blas_thread():
         findings = [*(alone(component, dice) if alone is not None else []), *check_in_models(component, place, dice)]

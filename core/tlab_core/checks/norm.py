@@ -60,6 +60,7 @@ class _Norm:
         with subject.at("forward"):
             y = self.norm.forward(x, work)
         subject.expect_array("what forward returns", y, shape, dtype)
+        subject.expect_finite("what forward returns", y)
         subject.expect(np.array_equal(x, given), (
             "forward changes its input x, which the residual stream still needs. Write into a buffer of the norm's own, as "
             'work.buffer(f"{self.name}.y", *x.shape).'))
@@ -69,6 +70,7 @@ class _Norm:
         with subject.at("backward"):
             dx = self.norm.backward(r, work)
         subject.expect_array("what backward returns", dx, shape, dtype)
+        subject.expect_finite("what backward returns", dx)
         subject.expect(np.array_equal(r, above), "backward changes dy, the gradient at its output, which others read.")
         subject.expect(not np.shares_memory(dx, r), "backward returns dy or a view of it: return a buffer of its own.")
         return work, y, dx.copy()

@@ -37,7 +37,7 @@ class Subject:
         except GradientError:
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {error}".rstrip(".")
+            said = f"{type(error).__name__}: {error}".rstrip(".: ")
             if isinstance(error, ValueError) and "broadcast" in str(error) and "backward" in doing:
                 hint = "Shapes don't fit: a sum over the rows (the batch and its positions) is likely missing."
             raise GradientError(f"{self.name}: {doing} raised {said}. {hint}".rstrip()) from error
@@ -50,6 +50,14 @@ class Subject:
         self.expect(found.dtype == dtype, (
             f"{what} is {found.dtype} where everything else is {dtype}. A number of NumPy's, such as np.float64(2), may "
             "have crept in; Python's own numbers leave an array's precision as it is."))
+
+    def expect_finite(self, what: str, found: np.ndarray) -> None:
+        """Refuse NaN and infinity, with which every comparison would fail."""
+        wrong = found[~np.isfinite(found)]
+        if wrong.size:
+            raise GradientError(
+                f"{self.name}: {what} holds {wrong.size} numbers of {found.size} that are not finite, the first of them "
+                f"{wrong[0]}. Look for a division by zero, the root or logarithm of a negative number, or an overflow.")
 
     def expect_nothing(self, method: str, returned: Any, changes: str) -> None:
         """Refuse a method that returns what it should have written in place."""
