@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from tlab_core.blame import in_words
 from tlab_core.parallel import one_blas_thread
 from tlab_core.runs import RunError, RunStore
 from tlab_dash.keeping import Keeper
@@ -281,7 +282,7 @@ class Seat:
 
     def _complain(self, error: Exception) -> None:
         self.problems = getattr(error, "problems", [])
-        self.error = str(error) or type(error).__name__
+        self.error = in_words(error)
         self._tell()
 
     def _open(self, experiment, build: Callable, race: bool, keep: bool) -> None:

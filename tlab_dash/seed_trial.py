@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 
+from tlab_core.blame import in_words
 from tlab_core.compare import SEEDS, setting_of
 from tlab_core.experiment import Experiment
 from tlab_dash.lessons.out_of_sight import Work, step_by_step
@@ -74,7 +75,7 @@ class SeedTrial:
         try:
             return self._go_on(seconds)
         except Exception as error:
-            self.trouble, self.at = str(error) or type(error).__name__, None
+            self.trouble, self.at = in_words(error), None
             return False
 
     def _train(self) -> Work:

@@ -20,10 +20,12 @@ import numpy as np
 
 from tlab_core import parallel, statistics
 from tlab_core.batches import Batch, Batches, DataError, checked_ids
+from tlab_core.blame import blaming
 from tlab_core.config import Training
 from tlab_core.crew import Hiring
 from tlab_core.display import Described
 from tlab_core.divergence import DivergedError, Divergence, find_first, layer_of
+from tlab_core.extensions import origin
 from tlab_core.history import History, provenance
 from tlab_core.interrupts import interrupts_wait
 from tlab_core.objective import Objective
@@ -240,6 +242,12 @@ class Trainer(Described):
             if record.divergence is not None:
                 return
 
+    def own_kinds(self) -> list[tuple[str, str]]:
+        """Return what is not the lab's own: the kind and the name of each."""
+        optimizer = type(self.optimizer)
+        return [(OPTIMIZERS.kind, self.training.optimizer)] if origin(optimizer) is not None else []
+
+    @blaming
     def _advance(self, look: bool) -> Record:
         """Make one step and everything that is measured after it, or find out why it can't be made."""
         with self._at_work():

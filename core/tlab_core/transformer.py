@@ -7,10 +7,12 @@ import numpy as np
 
 from tlab_core.activations import ACTIVATIONS
 from tlab_core.attention import CausalSelfAttention
+from tlab_core.blame import blaming
 from tlab_core.config import Architecture
 from tlab_core.display import Described
 from tlab_core.dropout import Dropout
 from tlab_core.embedding import CrossEntropy, Head, TokenEmbedding
+from tlab_core.extensions import origin
 from tlab_core.feedforward import FeedForward
 from tlab_core.norms import NORMS
 from tlab_core.objective import Objective
@@ -50,6 +52,7 @@ class Transformer(Described):
             self.flat, self.parameters = flat, named_views(flat, self.shapes)
         self.updates = 0  # how often a trainer has changed the parameters: what was computed from them before is void then
 
+    @blaming
     def _build(self) -> None:
         a = self.architecture
         std, out_std = a.init_std, a.init_std / math.sqrt(2 * a.num_layers)
@@ -88,6 +91,13 @@ class Transformer(Described):
         plan._build()
         return {name: parameter.shape for name, parameter in plan._declared().items()}
 
+    def own_kinds(self) -> list[tuple[str, str]]:
+        """Return what of the model is not the lab's own: the kind and the name of each."""
+        found = zip((NORMS, RESIDUALS, ACTIVATIONS, POSITIONS), self._kinds(), strict=True)
+        return [(registry.kind, registry.name_of(kind) or kind.__name__) for registry, kind in found
+                if origin(kind) is not None]  # fmt: skip
+
+    @blaming
     def _declared(self) -> dict:
         parts = [self.embedding, self.positions, *self.branches, *filter(None, [self.final_norm]), self.head]
         named = {}
@@ -232,6 +242,7 @@ class Transformer(Described):
     def _pieces(self, tokens: np.ndarray) -> Iterator[slice]:
         return pieces(*tokens.shape, self.architecture.hidden_dim)
 
+    @blaming
     def _forward(self, tokens: np.ndarray, work: Workspace, trace: Trace | None,
                  dropout: Dropout | None = None) -> np.ndarray:
         work.begin(*tokens.shape, trace, dropout)
@@ -248,6 +259,7 @@ class Transformer(Described):
                 x = work.site("final_norm", x)
         return work.site("logits", self.head.forward(x, work))
 
+    @blaming
     def _backward(self, d_logits: np.ndarray, tokens: np.ndarray, work: Workspace) -> None:
         dx = self.head.backward(work.site("logits.gradient", d_logits), work)
         if self.final_norm is not None:

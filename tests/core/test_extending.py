@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,9 +14,11 @@ import pytest
 from tests.core.cli_runs import call, call_json
 from tests.core.extensions import NORM, PeakNorm, install, run_python
 from tests.core.saved_runs import tiny_experiment
+from tests.core.tiny_runs import model_of, trainer_of
 from tlab_core import Architecture, LiveRun, Transformer, default_experiment
 from tlab_core.absent import Absent
 from tlab_core.activations import ACTIVATIONS, Swish
+from tlab_core.blame import in_words
 from tlab_core.corpora import CORPORA, Corpus, CorpusError, corpus
 from tlab_core.cost import estimate
 from tlab_core.extensions import origin
@@ -122,6 +125,60 @@ def test_a_class_that_a_notebooks_cell_renames_takes_its_own_place(monkeypatch):
     cell(registry, "Imported", module="elsewhere")
     with pytest.raises(ValueError, match="'Imported' is registered already by elsewhere.Mine: take another name"):
         cell(registry, "Imported")
+
+
+# ---- one that breaks in the middle of a model
+
+
+class Crack(RMSNorm):
+    def forward(self, x, work):
+        return x / helper(0)
+
+
+class Crooked(RMSNorm):
+    def forward(self, x, work):
+        return x.mean(axis=-1)
+
+
+class Stuck(OPTIMIZERS.get("SGD")):
+    def _update_block(self, *given):
+        raise NotImplementedError
+
+
+def helper(x):
+    return 1 / x
+
+
+@pytest.fixture
+def breaking():
+    before = NORMS.so_far(), OPTIMIZERS.so_far()
+    NORMS.register("Crack")(Crack)
+    NORMS.register("Crooked")(Crooked)
+    OPTIMIZERS.register("Stuck")(Stuck)
+    yield
+    NORMS.restore(before[0])
+    OPTIMIZERS.restore(before[1])
+
+
+def blamed(norm: str = "RMSNorm", optimizer: str = "SGD") -> str:
+    with pytest.raises((ArithmeticError, ValueError, NotImplementedError)) as caught:
+        list(trainer_of(model=model_of(norm_type=norm), optimizer=optimizer).run(steps=1))
+    (note,) = caught.value.__notes__
+    assert note == in_words(caught.value)
+    return note
+
+
+def test_an_error_in_the_middle_of_a_model_says_whose_it_is(breaking):
+    assert re.fullmatch(r"The norm 'Crack': ZeroDivisionError: division by zero, in forward, line \d+ of "
+                        r"test_extending\.py\. `check_gradients\('Crack'\)` tries it alone\.", blamed("Crack"))  # fmt: skip
+    said = blamed("Crooked")
+    assert said.startswith("ValueError: matmul: ")
+    assert "It happened with the norm 'Crooked', not the lab's own. `check_gradients('Crooked')` tries" in said
+    assert re.fullmatch(r"The optimizer 'Stuck': NotImplementedError, in _update_block, line \d+ of test_extending\.py\.",
+                        blamed(optimizer="Stuck"))  # fmt: skip
+    with pytest.raises(ZeroDivisionError) as caught:
+        Transformer(vocab_size=5).forward([[1]], trace=lambda name, x: helper(0))
+    assert in_words(caught.value) == "division by zero"
 
 
 # ---- packages

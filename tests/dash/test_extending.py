@@ -104,6 +104,21 @@ def test_a_norm_that_is_defined_while_the_page_is_open_is_offered_at_once(fleet)
     session.close()
 
 
+def test_a_norm_that_breaks_is_named_on_the_page(fleet):
+    def forward(self, x, work):
+        return x / (1 // 0)
+
+    NORMS.register("Crack")(type("Crack", (RMSNorm,), {"__module__": "__main__", "forward": forward}))
+    lab = Lab(TINY, fleet=fleet)
+    settle(lab, lambda: lab.session.run is not None)
+    lab.session.start(with_knobs(TINY, {"architecture.norm_type": "Crack"}))
+    settle(lab, lambda: lab.session.message)
+    assert lab.session.experiment.architecture.norm_type == "RMSNorm"
+    assert lab.session.message.startswith("The norm 'Crack': ZeroDivisionError: ")
+    assert lab.session.message.endswith(" of test_extending.py. `check_gradients('Crack')` tries it alone.")
+    lab.close()
+
+
 def test_the_map_draws_it(fleet):
     define()
     ACTIVATIONS.register("Mine")(type("Mine", (Swish,), {}))

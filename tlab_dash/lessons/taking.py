@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tlab_core.blame import in_words
 from tlab_core.lessons import SEEDS, Lesson, Verdict
 from tlab_dash.lessons import out_of_sight
 from tlab_dash.seat import Seat
@@ -215,7 +216,7 @@ class Taking:
         self._do(lambda: setattr(self._seat, "work", do_some))
 
     def _fail(self, error: Exception) -> None:
-        self.trouble = str(error) or type(error).__name__
+        self.trouble = in_words(error)
         self.repairing = self.checking = False
         self.behind = None
         if self.doing != "done":
