@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import param
 
+from tlab_core.absent import in_a_row
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
 from tlab_core.lessons import LESSONS
@@ -307,7 +308,7 @@ class Session(param.Parameterized):
         """Train a run out of a folder on from where it was saved. Raises RunError when it can't be read."""
         saved = store.open(name)
         if saved.missing:
-            raise RunError(f"The run can't go on: {' '.join(saved.missing)} Until then it can be looked at.")
+            raise RunError(f"The run can't go on: {in_a_row(saved.missing)} Until then it can be looked at.")
         experiment = saved.experiment
         if self._is_beyond(experiment):
             return

@@ -1,7 +1,7 @@
 """Components that a run was made with and that are not here: their names, what is known of them, and how to get them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -20,8 +20,8 @@ class Absent(str):
 
     >>> name = Absent("MyNorm", kind="norm", knob="norm_type", module="my_lab.norms", package="my-lab", version="1.0")
     >>> print(name.message)
-    the norm 'MyNorm' (norm_type) is not here. It came from the module my_lab.norms of the package my-lab 1.0. Install it \
-with `python -m pip install my-lab`, and start again.
+    the norm 'MyNorm' (norm_type) is not here. It came from the module my_lab.norms of the package my-lab 1.0. Install \
+that package from where you had it, and start again.
     """
 
     kind: str
@@ -45,33 +45,63 @@ with `python -m pip install my-lab`, and start again.
     @property
     def message(self) -> str:
         """Say that it is missing, where it came from, and how to get it."""
+        return _message([self])
+
+    @property
+    def named(self) -> str:
+        """Say what it is and what it is called."""
         shown = str(self) if len(self) <= LONGEST else str(self)[:LONGEST] + "…"
-        knob = f" ({self.knob})" if self.knob else ""
-        return f"the {self.kind} {shown!r}{knob} is not here. {self.origin} {self.remedy}"
+        return f"the {self.kind} {shown!r}" + (f" ({self.knob})" if self.knob else "")
 
-    @property
-    def origin(self) -> str:
-        """Say where it was defined when the run was made."""
-        if self.module == "__main__":
-            return "It was defined in a notebook or a script."
-        if self.package:
-            return f"It came from the module {self.module} of the package {self.package} {self.version}".rstrip() + "."
-        return f"It came from the module {self.module}." if self.module else "Where it came from was not written down."
 
-    @property
-    def remedy(self) -> str:
-        """Say how to get it."""
-        if self.module == "__main__":
-            return ("Run what defines it first, in the same program; or put that into a module, and give tlab the option "
-                    "--import MODULE.")
-        if self.package and _is_installed(self.package):
-            return (f"{self.package} is installed here and does not bring it: install the version that does, and see "
-                    "whether it could be imported.")
-        if self.package:
-            return f"Install it with `python -m pip install {self.package}`, and start again."
-        if self.module:
-            return f"Import it first: `import {self.module}`, or give tlab, where its file is, --import {self.module}."
-        return "Define it, or import the module that does, first."
+def messages(absents: Iterable[Absent]) -> list[str]:
+    """Say of each what its own message says, and once of all that came from one package or one module."""
+    by_origin: dict[tuple[str, ...], list[Absent]] = {}
+    for absent in absents:
+        origin = (absent.package, absent.version) if absent.package else (absent.module,)
+        by_origin.setdefault(origin, []).append(absent)
+    return [_message(some) for some in by_origin.values()]
+
+
+def in_a_row(said: Iterable[str]) -> str:
+    """Return sentences one behind the other, to stand after a colon."""
+    first, *rest = said
+    return " ".join([first, *(one[:1].upper() + one[1:] for one in rest)])
+
+
+def _message(absents: list[Absent]) -> str:
+    """Say of some that came from one place that they are missing, where they came from, and how to get them."""
+    *others, last = (absent.named for absent in absents)
+    named = f"{', '.join(others)} and {last}" if others else last
+    return f"{named} {'are' if others else 'is'} not here. {_origin(absents)} {_remedy(absents)}"
+
+
+def _origin(absents: list[Absent]) -> str:
+    """Say where they were defined when the run was made."""
+    one, module, package = len(absents) == 1, absents[0].module, absents[0].package
+    they = "It" if one else "They"
+    if module == "__main__":
+        return f"{they} {'was' if one else 'were'} defined in a notebook or a script."
+    if package:
+        of = f"the module {module} of " if one and module else ""
+        return f"{they} came from {of}the package {package} {absents[0].version}".rstrip() + "."
+    return f"{they} came from the module {module}." if module else f"Where {they.lower()} came from was not written down."
+
+
+def _remedy(absents: list[Absent]) -> str:
+    """Say how to get them. A package's name alone does not tell whose it is, so no command fetches one by its name."""
+    it, module, package = "it" if len(absents) == 1 else "them", absents[0].module, absents[0].package
+    if module == "__main__":
+        return (f"Run what defines {it} first, in the same program; or put that into a module, and give tlab the option "
+                "--import MODULE.")
+    if package and _is_installed(package):
+        return (f"{package} is installed here and does not bring {it}: install the version that does, and see whether it "
+                "could be imported.")
+    if package:
+        return "Install that package from where you had it, and start again."
+    if module:
+        return f"Import it first: `import {module}`, or give tlab, where its file is, --import {module}."
+    return f"Define {it}, or import the module that does, first."
 
 
 def _is_installed(package: str) -> bool:

@@ -16,7 +16,7 @@ from tests.core.extensions import NORM, PeakNorm, install, run_python
 from tests.core.saved_runs import tiny_experiment
 from tests.core.tiny_runs import model_of, trainer_of
 from tlab_core import Architecture, LiveRun, Transformer, default_experiment
-from tlab_core.absent import Absent
+from tlab_core.absent import Absent, in_a_row, messages
 from tlab_core.activations import ACTIVATIONS, Swish
 from tlab_core.blame import in_words
 from tlab_core.corpora import CORPORA, Corpus, CorpusError, corpus
@@ -306,12 +306,27 @@ def kept(peak, tmp_path):
 
 
 WHERE = "norm 'Peak' (norm_type) is not here. It came from the module peak_lab.norms of the package peak-lab 1.2. " \
-        "Install it with `python -m pip install peak-lab`, and start again."
+        "Install that package from where you had it, and start again."
 
 
 def test_where_a_component_comes_from(peak):
     assert origin(peak.module.Peak) == {"module": "peak_lab.norms", "package": "peak-lab", "version": "1.2"}
     assert origin(RMSNorm) is None
+
+
+def test_what_came_from_one_package_is_told_at_once():
+    """And without a command: a package index has by that name whatever anyone has put there."""
+    of = {"package": "scale-norm", "version": "0.1"}
+    scale, mine, rhymes, ramp = (
+        Absent("Scale", "norm", "norm_type", "scale.norms", **of), Absent("Own", "activation", "", "__main__"),
+        Absent("rhymes", "corpus", "corpus", "scale.texts", **of), Absent("Ramp", "statistic", "", "ramps"),
+    )  # fmt: skip
+    found = messages([scale, mine, rhymes, ramp])
+    assert found == [
+        "the norm 'Scale' (norm_type) and the corpus 'rhymes' (corpus) are not here. They came from the package scale-norm "
+        "0.1. Install that package from where you had it, and start again.", mine.message, ramp.message,
+    ]  # fmt: skip
+    assert in_a_row(found).count(". The ") == 2
 
 
 def test_a_run_without_its_norm_can_be_looked_at(kept):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tlab_core.absent import in_a_row
 from tlab_core.batches import DataError
 from tlab_core.experiment import Experiment
 from tlab_core.run import LiveRun, Mark
@@ -18,7 +19,7 @@ def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
     if saved.remarks:
         raise RunError(f"the run {saved.name!r} can't go on: {' '.join(saved.remarks)}")
     if saved.missing:
-        raise RunError(f"the run {saved.name!r} can't go on: {' '.join(saved.missing)} Until then it can be looked at.")
+        raise RunError(f"the run {saved.name!r} can't go on: {in_a_row(saved.missing)} Until then it can be looked at.")
     folder = saved.folder / saved.commit["checkpoint"]
     experiment, edited = settings_in_force(saved)
     checkpoint = saved.checkpoint()

@@ -10,7 +10,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from tlab_core.absent import Absent
+from tlab_core.absent import Absent, in_a_row, messages
 from tlab_core.corpora import CORPORA, Corpus
 from tlab_core.display import Described
 from tlab_core.experiment import Experiment
@@ -84,21 +84,21 @@ class SavedRun(Run):
     def model(self) -> Transformer:
         """Return the saved model, to write with or to look into; RunError where a component of it is not here."""
         if self.missing:
-            raise RunError(f"the model of the run {self.name!r} can't be built: {' '.join(self.missing)}")
+            raise RunError(f"the model of the run {self.name!r} can't be built: {in_a_row(self.missing)}")
         model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
         fill(model, tensors(path), path)
         return model
 
     @property
     def missing(self) -> list[str]:
-        """Say of each component that the run was made with and that is not here where it came from and how to get it.
+        """Say of the components that the run was made with and that are not here where they came from and how to get them.
 
         Without it the run can be looked at, but neither go on nor write.
         """
         parts = (self.experiment.architecture, self.experiment.training)
-        found = [problem.allowed + "." for part in parts for problem in part.missing()]
+        found = [problem.value for part in parts for problem in part.missing()]
         corpus = self.experiment.corpus
-        return [*found, corpus.message] if isinstance(corpus, Absent) and corpus not in CORPORA else found
+        return messages([*found, corpus] if isinstance(corpus, Absent) and corpus not in CORPORA else found)
 
     def _own_text(self) -> Corpus | None:
         """Bring a text of one's own out of the folder, so that the run can go on here and its settings be trained anew."""
