@@ -14,7 +14,7 @@ from tests.core.saved_runs import same_run, tiny_experiment
 from tlab_core import LiveRun
 from tlab_core.optimizers import OPTIMIZERS
 from tlab_core.run import Mark
-from tlab_core.runs import RunError, RunStore
+from tlab_core.runs import ResumedWarning, RunError, RunStore
 from tlab_core.schema import GROUPS
 
 ROOT = Path(__file__).parents[2]
@@ -289,6 +289,28 @@ def test_another_kernel_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
     run.advance(steps=2)
     writer.close()
     assert store.open("it").step == 2
+
+
+def test_in_a_with_statement_a_run_goes_on_and_is_saved_at_its_end(tmp_path, monkeypatch):
+    store = RunStore(tmp_path / "runs")
+    with store.create(LiveRun(tiny_experiment(tmp_path)), "it"):
+        pass
+
+    def go_on_and_break():
+        with store.resume("it") as run:
+            run.advance(steps=2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on_and_break()
+    assert store.open("it").step == 2
+    monkeypatch.setattr("tlab_core.runs.environment.blas_kernels", lambda: ["openblas Abacus"])
+    with pytest.warns(ResumedWarning, match="openblas Abacus here"), store.resume("it") as run:
+        run.advance(steps=1)
+    assert store.open("it").step == 3
+    resumed = store.resume("it")  # which its end has let go of
+    assert repr(resumed) == f"<Resumed: 'it', {resumed.run!r}, 0 differences>"
+    resumed.writer.close()
 
 
 def test_a_text_that_has_changed_is_said_or_refused(tmp_path):

@@ -49,6 +49,18 @@ def test_a_new_run_has_all_that_was_recorded_before_and_all_that_comes(store, tm
     assert (saved.model().flat == run.model.flat).all()
 
 
+@pytest.mark.parametrize("asked", ["advance", "sample", "write", "trainer", "adjust", "analyse"])
+def test_what_only_a_live_run_can_do_says_how_to_have_one(store, run, asked):
+    store.create(run, "it").close()
+    saved = store.open("it")
+    assert not hasattr(saved, asked)
+    with pytest.raises(AttributeError) as caught:
+        getattr(saved, asked)
+    assert str(caught.value) == (
+        f"the saved run 'it' can only be read, and has no {asked!r}. Have it go on, to be saved at the end: "
+        f"`with RunStore({str(store.folder)!r}).resume('it') as run: ...`.")
+
+
 def test_it_commits_by_itself_while_the_run_advances(store, tmp_path):
     run = LiveRun(tiny_experiment(tmp_path))
     writer = store.create(run, every=0.01)

@@ -31,6 +31,20 @@ from tlab_core.tokenizers import CharacterTokenizer, TokenizerFileError
 from tlab_core.transformer import Transformer
 
 
+class OnlyLive:
+    """What a live run can do and a saved one can't: whoever asks a saved run for it is told how to have the live one."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: "SavedRun | None", owner: type) -> "OnlyLive":
+        if run is None:
+            return self
+        raise AttributeError(
+            f"the saved run {run.name!r} can only be read, and has no {self.name!r}. Have it go on, to be saved at the "
+            f"end: `with RunStore({str(run.folder.parent)!r}).resume({run.name!r}) as run: ...`.")
+
+
 class SavedRun(Run):
     """What the last commit in a run's folder says; opening it once more shows what was committed since.
 
@@ -54,6 +68,8 @@ class SavedRun(Run):
             edited_settings(folder, self.experiment)
         except RunError as error:
             self.remarks.append(settings_lost(error))
+
+    advance, adjust, analyse, sample, write, write_choices, watch, unwatch, trainer = (OnlyLive() for _ in range(9))
 
     @property
     def name(self) -> str:

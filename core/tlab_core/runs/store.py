@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -57,12 +58,31 @@ class RunInfo:
     remarks: tuple[str, ...] = ()
 
 
+class ResumedWarning(UserWarning):
+    """Why the numbers of a run that goes on may not be those of a run that never stopped."""
+
+
 class Resumed(NamedTuple):
-    """A run that goes on: `differences` says, a sentence each, why its numbers may not be those of a run never stopped."""
+    """A run that goes on: `differences` says, a sentence each, why its numbers may not be those of a run never stopped.
+
+    In a `with` statement it is the run itself, which is saved at the end; each difference is then a ResumedWarning. Without
+    one, `writer.close()` saves what was not committed yet.
+    """
 
     run: LiveRun
     writer: RunWriter
     differences: list[str]
+
+    def __enter__(self) -> LiveRun:
+        for said in self.differences:
+            warnings.warn(said, ResumedWarning, stacklevel=2)
+        return self.run
+
+    def __exit__(self, *error) -> None:
+        self.writer.close()
+
+    def __repr__(self) -> str:
+        return f"<Resumed: {self.writer.name!r}, {self.run!r}, {len(self.differences)} differences>"
 
 
 class RunStore:
@@ -125,6 +145,9 @@ class RunStore:
 
     def resume(self, name: str, every: float = EVERY) -> Resumed:
         """Return a run that goes on where its last commit left it, and that is written into its folder again.
+
+            with store.resume("mine") as run:
+                run.advance(steps=500)
 
         On the machine and the versions that saved it, it makes the same numbers to the last bit as a run that never
         stopped. Settings edited in settings.yaml since are taken over: each is a mark in the run from then on. What may
