@@ -26,6 +26,7 @@ from tlab_core.knobs import KnobError
 from tlab_core.norms import NORMS, Norm, RMSNorm
 from tlab_core.optimizers import OPTIMIZERS
 from tlab_core.own_statistics import STATISTICS
+from tlab_core.parameters import Parameter
 from tlab_core.positions import POSITIONS
 from tlab_core.registry import AbsentError, Registry, UnknownNameError
 from tlab_core.residuals import RESIDUALS, ResidualLayout
@@ -409,6 +410,38 @@ def test_a_norm_out_of_a_notebook(kept):
     del commit["components"]
     (kept.folder / "it" / "commit.json").write_text(json.dumps(commit))
     assert "Where it came from was not written down. Define it, or import" in kept.open("it").missing[0]
+
+
+def variant_of_peak(peak, **changed):
+    """Define the norm once more, as a cell that was edited does, and let it take the place of the one before."""
+    before = dict(vars(peak.module.Peak)) | changed
+    made = type("Peak", peak.module.Peak.__bases__, {name: value for name, value in before.items() if name != "__dict__"})
+    return NORMS.register("Peak")(made)
+
+
+def test_a_run_that_goes_on_with_other_code_says_so(kept, peak):
+    variant_of_peak(peak, __doc__="Other words.", __module__="peak_lab.norms")
+    resumed = kept.resume("it")
+    assert resumed.differences == []
+    resumed.writer.close()
+
+    def forward(self, x, work):
+        return 0.9 * peak.module.Peak.forward(self, x, work)
+
+    variant_of_peak(peak, forward=forward)
+    resumed = kept.resume("it")
+    resumed.writer.close(save=False)
+    said = "The norm 'Peak' has other code here than when the run was saved"
+    assert resumed.differences == [f"{said}, and makes the steps from 11 on."]
+    variant_of_peak(peak, parameters=lambda self: {self.weight: Parameter((8,), constant=1.0), "more": Parameter((1,))})
+    for ask in (lambda: kept.resume("it"), lambda: kept.open("it").model()):
+        with pytest.raises(RunError, match=r"'more' it has nothing, and they need float32 \(1,\)") as caught:
+            ask()
+        assert str(caught.value).endswith(f" {said}: bring back what it was, or begin a new run.")
+    path = kept.folder / "it" / "commit.json"
+    for codes in (None, {"architecture.norm_type": 7}, {"architecture.norm_type": "2.7:abc"}):  # of another Python
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"codes": codes}))
+        assert kept.open("it").other_code == ""
 
 
 def test_a_text_that_a_package_brought(tmp_path):

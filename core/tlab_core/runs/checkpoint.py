@@ -57,20 +57,23 @@ class Checkpoint:
         return cls(tensors(folder / MODEL), tensors(folder / OPTIMIZER), count(state, "step", path),
                    count(state, "tokens", path), float(seconds), divergence_of(state, path))
 
-    def put_into(self, trainer: Any, folder: Path) -> None:
-        """Let a trainer stand where this checkpoint was taken; RunError, before anything is changed, if it doesn't fit."""
+    def put_into(self, trainer: Any, folder: Path, cause: str = "") -> None:
+        """Let a trainer stand where this checkpoint was taken; RunError, before anything is changed, if it doesn't fit.
+
+        cause  why it may not, and what to do, where that is known to be another thing than a knob
+        """
         remembered = state_of(trainer.optimizer)
-        _check_fit(self.parameters, trainer.model.parameters, folder / MODEL, "architecture")
-        _check_fit(self.optimizer, remembered, folder / OPTIMIZER, "training.optimizer")
-        fill(trainer.model, self.parameters, folder / MODEL)
+        _check_fit(self.parameters, trainer.model.parameters, folder / MODEL, "architecture", cause)
+        _check_fit(self.optimizer, remembered, folder / OPTIMIZER, "training.optimizer", cause)
+        fill(trainer.model, self.parameters, folder / MODEL, cause)
         for name, values in self.optimizer.items():
             remembered[name][...] = values
         trainer.restore(self.step, self.tokens, self.seconds, self.divergence)
 
 
-def fill(model: Any, parameters: dict[str, np.ndarray], path: Path) -> None:
-    """Give a model the parameters out of a file; RunError, before anything is changed, if they don't fit."""
-    _check_fit(parameters, model.parameters, path, "architecture")
+def fill(model: Any, parameters: dict[str, np.ndarray], path: Path, cause: str = "") -> None:
+    """Give a model the parameters out of a file; RunError, before anything is changed, if they don't fit (`put_into`)."""
+    _check_fit(parameters, model.parameters, path, "architecture", cause)
     for name, values in parameters.items():
         model.parameters[name][...] = values
 
@@ -92,11 +95,12 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
         raise RunError(f"{path} is no safetensors file, or only the beginning of one ({error}).") from error
 
 
-def _check_fit(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], path: Path, knob: str) -> None:
+def _check_fit(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], path: Path, knob: str,
+               cause: str) -> None:
     for name in sorted(set(found) | set(wanted)):
         shapes = [f"{a[name].dtype} {a[name].shape}" if name in a else "nothing" for a in (found, wanted)]
         if shapes[0] != shapes[1]:
             raise RunError(
                 f"{path} does not fit the settings: under {name!r} it has {shapes[0]}, and they need {shapes[1]}. "
-                f"Set {knob} in settings.yaml back to what it was when the run was saved."
+                + (cause or f"Set {knob} in settings.yaml back to what it was when the run was saved.")
             )

@@ -8,6 +8,7 @@ from tlab_core.corpora import CORPORA
 from tlab_core.experiment import PARTS, Experiment
 from tlab_core.extensions import origin
 from tlab_core.registry import Registry
+from tlab_core.runs.code import fingerprint, is_other
 
 CORPUS = "corpus"
 
@@ -20,6 +21,25 @@ def components_of(experiment: Experiment) -> dict[str, dict[str, Any]]:
     return {full: {"name": str(name), **came_from,
                    "traits": registry.traits_of(name) if name in registry else dict(name.traits)}
             for full, registry, name, came_from in _own(experiment)}  # fmt: skip
+
+
+def codes_of(experiment: Experiment) -> dict[str, str]:
+    """Return the fingerprints of the components that are not the lab's own, by the full name of the knob.
+
+    A corpus is known by its text.
+    """
+    return {full: fingerprint(registry.get(name)) for full, registry, name, _ in _own(experiment)
+            if full != CORPUS and name in registry}  # fmt: skip
+
+
+def of_other_code(experiment: Experiment, codes: object) -> list[str]:
+    """Return which components have other code here than the fingerprints that `codes_of` once returned: "the norm 'Mine'".
+
+    codes  out of a file that anyone may have written
+    """
+    known = codes if isinstance(codes, dict) else {}
+    return [f"the {registry.kind} {str(name)!r}" for full, registry, name, _ in _own(experiment)
+            if full in known and name in registry and is_other(known[full], registry.get(name))]  # fmt: skip
 
 
 def own_modules(experiment: Experiment) -> dict[str, str]:

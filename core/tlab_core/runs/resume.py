@@ -6,11 +6,12 @@ import numpy as np
 
 from tlab_core.absent import in_a_row
 from tlab_core.batches import DataError
+from tlab_core.blame import in_words
 from tlab_core.experiment import Experiment
 from tlab_core.run import LiveRun, Mark
 from tlab_core.runs.damage import edited_settings
 from tlab_core.runs.files import RunError
-from tlab_core.runs.saved import SavedRun, experiment_of, statistics_of
+from tlab_core.runs.saved import SavedRun, brought_back, experiment_of, statistics_of
 from tlab_core.runs.writer import COMMIT, SETTINGS
 
 
@@ -29,12 +30,12 @@ def going_on(saved: SavedRun) -> tuple[LiveRun, list[Mark]]:
     try:
         run = LiveRun(experiment, statistics_of(saved.commit, saved.folder / COMMIT))
     except (DataError, ValueError) as error:  # settings that don't go together, a text that can't be had
-        raise RunError(f"the run {saved.name!r} can't go on: {error}") from error
+        raise RunError(f"the run {saved.name!r} can't go on: {in_words(error)}") from error
     try:
         if run.tokenizer != saved.tokenizer:
             raise RunError(f"the run {saved.name!r} can't go on: the text {experiment.corpus!r} has other characters than "
                            "when it was saved. Put the text back as it was.")
-        checkpoint.put_into(run.trainer, folder)
+        checkpoint.put_into(run.trainer, folder, brought_back(saved.other_code))
         restore_history(saved, run)
     except BaseException:
         run.trainer.close()
@@ -62,6 +63,11 @@ def lost_statistics(run: LiveRun) -> list[str]:
     """Return which statistics of one's own the run has recorded and can't any more, a sentence each."""
     return [f"From step {run.step:,} on nothing is recorded of one statistic: {one.absent.message}"
             for one in run.trainer.own_statistics if one.absent is not None]  # fmt: skip
+
+
+def changed_code(saved: SavedRun) -> list[str]:
+    """Return that one's own components have other code now, in a sentence, if they have."""
+    return [f"{said}, and makes the steps from {saved.step + 1:,} on." for said in (saved.other_code,) if said]
 
 
 def settings_in_force(saved: SavedRun) -> tuple[Experiment, list[Mark]]:

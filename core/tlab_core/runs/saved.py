@@ -19,7 +19,7 @@ from tlab_core.own_statistics import Statistic, StatisticError, recorded, variab
 from tlab_core.registry import did_you_mean
 from tlab_core.run import Mark, Run, Sample
 from tlab_core.runs.checkpoint import FOLDER, MODEL, Checkpoint, divergence_of, fill, tensors
-from tlab_core.runs.components import with_absent
+from tlab_core.runs.components import of_other_code, with_absent
 from tlab_core.runs.damage import LOST, edited_settings, lost_checkpoint, settings_lost
 from tlab_core.runs.files import RunError, count, field, read_json, read_lines
 from tlab_core.runs.history_file import STEP, StoredArray, guarded, opened
@@ -102,8 +102,15 @@ class SavedRun(Run):
         if self.missing:
             raise RunError(f"the model of the run {self.name!r} can't be built: {in_a_row(self.missing)}")
         model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
-        fill(model, tensors(path), path)
+        fill(model, tensors(path), path, brought_back(self.other_code))
         return model
+
+    @property
+    def other_code(self) -> str:
+        """Say which of one's own components have other code here than when the run was saved, or nothing."""
+        named = of_other_code(self.experiment, self.commit.get("codes"))
+        said = f"{' and '.join(named)} {'have' if len(named) > 1 else 'has'} other code here than when the run was saved"
+        return f"{said[:1].upper()}{said[1:]}" if named else ""
 
     @property
     def missing(self) -> list[str]:
@@ -226,6 +233,11 @@ class _Lazy(BackendArray):
 
 
 # ---- the small files
+
+
+def brought_back(other_code: str) -> str:
+    """Return what to do where `other_code` is why a model does not fit, or nothing."""
+    return other_code and f"{other_code}: bring back what it was, or begin a new run."
 
 
 def read_commit(folder: Path) -> dict[str, Any]:

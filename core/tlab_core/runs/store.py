@@ -21,7 +21,7 @@ from tlab_core.runs.files import UNFINISHED, Lock, RunError, checked_name, clean
 from tlab_core.runs.history_file import HistoryFile
 from tlab_core.runs.mend import mend
 from tlab_core.runs.own_text import put_text, usual_name
-from tlab_core.runs.resume import edit_in_words, going_on, lost_statistics
+from tlab_core.runs.resume import changed_code, edit_in_words, going_on, lost_statistics
 from tlab_core.runs.saved import SavedRun, divergence_of, read_commit, read_meta
 from tlab_core.runs.writer import COMMIT, EVERY, HISTORY, META, SCHEMA, TOKENIZER, RunWriter, now, refusal
 
@@ -172,7 +172,7 @@ class RunStore:
                 raise refusal(folder, error, live=False) from error
             raise
         here = environment() | {"corpus": run.recorder.attributes["corpus_hash"]}
-        return Resumed(run, writer, [*map(edit_in_words, edited), *lost_statistics(run),
+        return Resumed(run, writer, [*map(edit_in_words, edited), *lost_statistics(run), *changed_code(saved),
                                        *differences(saved.commit["environment"], here)])
 
     def take(self, writer: RunWriter, name: str) -> None:

@@ -23,7 +23,7 @@ from tlab_core.own_statistics import kept
 from tlab_core.run import LiveRun
 from tlab_core.runs import files
 from tlab_core.runs.checkpoint import FOLDER, Checkpoint
-from tlab_core.runs.components import components_of
+from tlab_core.runs.components import codes_of, components_of
 from tlab_core.runs.environment import environment
 from tlab_core.runs.files import Lock, RunError, line_of, sync_folder, write_json, write_lines, write_whole
 from tlab_core.runs.history_file import STEP, HistoryFile
@@ -69,6 +69,7 @@ class RunWriter:
         self.run = run
         self.every = every
         self.problem: RunError | None = None
+        self._codes = codes_of(run.experiment)  # now: a cell that is run again may put other classes in their places
         self._lock = lock
         self._thread: threading.Thread | None = None
         self._pending: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in GROUPS}
@@ -220,7 +221,7 @@ class RunWriter:
             "schema": SCHEMA, "written": now(), "step": job.checkpoint.step, "tokens": job.checkpoint.tokens,
             "seconds": job.checkpoint.seconds, "loss": job.loss, "records": records, SAMPLES: samples, MARKS: marks,
             "checkpoint": place, "dropped": self._dropped, "settings": settings,
-            "components": components_of(job.experiment), "statistics": job.statistics,
+            "components": components_of(job.experiment), "codes": self._codes, "statistics": job.statistics,
             "settings_file": before["settings_file"],
             "divergence": None if job.checkpoint.divergence is None else asdict(job.checkpoint.divergence),
             "environment": environment() | {"corpus": job.attributes.get("corpus_hash", "")},
