@@ -8,6 +8,7 @@ from tlab_core.extensions import origin
 from tlab_dash.live import LivePlot
 from tlab_dash.session import Session
 from tlab_dash.theme import LIGHT, Theme
+from tlab_dash.views.guarded import ViewError
 from tlab_dash.views.view import VIEWS, View
 
 NOTHING = "There is no picture of your own yet: a View of yours is shown here."
@@ -58,6 +59,8 @@ class OwnPicture(pn.viewable.Viewer):
                 self._box.objects = [self._plot.pane]
             else:
                 self._plot.refresh()
+        except ViewError as error:
+            self._say(f"{str(error)[:1].upper()}{str(error)[1:]}")
         except Exception as error:  # whatever someone's view does: the page goes on
             self._say(f"The view {view.name!r} could not be drawn: {type(error).__name__}: {error}")
 

@@ -31,9 +31,9 @@ def blaming(method: Callable) -> Callable:
             return method(self, *given, **named)
         except Exception as error:
             if not any(isinstance(note, Blame) for note in getattr(error, "__notes__", ())):
-                said = "" if isinstance(error, MemoryError | UnknownNameError) else _raised(error) or _near(error, self)
-                if said:
-                    error.add_note(Blame(said))
+                told = "" if isinstance(error, MemoryError | UnknownNameError) else _raised(error) or _near(error, self)
+                if told:
+                    error.add_note(Blame(told))
             raise
 
     return watched
@@ -45,6 +45,16 @@ def in_words(error: BaseException) -> str:
     return blame or str(error) or type(error).__name__
 
 
+def said(error: BaseException) -> str:
+    """Return an error's kind and what it says, without an end."""
+    return f"{type(error).__name__}: {error}".rstrip(".: ")
+
+
+def place(file: str, line: int) -> str:
+    """Return in words where a line of code is; that of a notebook's cell is in no file."""
+    return f"line {line} of {os.path.basename(file) if os.path.exists(file) else 'its cell'}"
+
+
 def _raised(error: Exception) -> str:
     """Say in which component's code an error was raised, the innermost; nothing where it was in none."""
     own = {id(code): (registry.kind, name) for registry in list(Registry.every)
@@ -53,10 +63,8 @@ def _raised(error: Exception) -> str:
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         if id(frame.f_code) in own:
             kind, name = own[id(frame.f_code)]
-            file = frame.f_code.co_filename
-            place = os.path.basename(file) if os.path.exists(file) else "its cell"
-            where = f"in {frame.f_code.co_name}, line {line} of {place}"
-            return f"The {kind} {name!r}: {_said(error)}, {where}.{_try(kind, name)}"
+            where = f"in {frame.f_code.co_name}, {place(frame.f_code.co_filename, line)}"
+            return f"The {kind} {name!r}: {said(error)}, {where}.{_try(kind, name)}"
     return ""
 
 
@@ -65,11 +73,7 @@ def _near(error: Exception, model: Any) -> str:
     if not kinds:
         return ""
     named = " and ".join(f"the {kind} {name!r}" for kind, name in kinds)
-    return f"{_said(error)}. It happened with {named}, not the lab's own.{_try(*kinds[0])}"
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(".: ")
+    return f"{said(error)}. It happened with {named}, not the lab's own.{_try(*kinds[0])}"
 
 
 def _try(kind: str, name: str) -> str:

@@ -32,7 +32,7 @@ from tlab_dash.session import Session
 from tlab_dash.snapshot import snapshot_bytes
 from tlab_dash.source import listing
 from tlab_dash.trail import PARTS
-from tlab_dash.views import View, head_scores, own_statistic
+from tlab_dash.views import View, ViewError, head_scores, live, own_statistic
 from tlab_dash.views.view import VIEWS
 
 TINY = with_knobs(default_experiment(), {
@@ -214,8 +214,57 @@ def test_a_view_that_breaks_says_so_in_its_place(fleet):
     lab = Lab(TINY, fleet=fleet)
     settle(lab, lambda: lab.session.run is not None)
     (said,) = OwnPicture(lab.session)._box.objects
-    assert said.object == "The view 'broken' could not be drawn: ArithmeticError: no <b>luck</b>"
+    assert said.object.startswith("The view 'broken': columns raised ArithmeticError: no <b>luck</b>, in line ")
+    assert said.object.endswith(" of test_extending.py.")
     lab.close()
+
+
+def mine(**functions):
+    """A view of one's own, right but for some of its functions."""
+    right = {
+        "columns": lambda run, selection, ghost=None: {"line": {"x": [0, 1, 2], "y": [3.0, 4.0, 5.0]}},
+        "draw": lambda columns, theme: hv.Overlay([hv.Curve(columns["line"], "x", "y")]),
+        "limits": lambda columns: ((0, 2), (3, 5)),
+    }
+    return View(name="mine", title="Mine", caption="", **(right | functions))
+
+
+def test_a_view_may_draw_a_single_element_of_lists_and_want_its_ghost():
+    mine(columns=lambda run, selection, ghost: {"line": {"x": [0, 1, 2], "y": [3.0, 4.0, 5.0]}},
+         draw=lambda columns, theme: hv.Curve(columns["line"], "x", "y"))  # fmt: skip
+    assert hv.render(VIEWS.get("mine")(fake_run())) is not None
+    row = live(fake_run(), "mine", "heads")
+    row.__panel__()
+    row.stop()
+
+
+@pytest.mark.parametrize(("functions", "said"), [
+    ({"draw": lambda columns, theme: None}, "draw returned None, and expected is a HoloViews overlay with an element"),
+    ({"draw": lambda columns, theme: hv.Curve([1]) + hv.Curve([2])}, "draw returned :Layout "),
+    ({"draw": lambda columns, theme: hv.Curve([1]) * hv.Curve([2])},
+     "draw returned 2 elements, and one is expected for each of these parts, in this order: line. A part that is"),
+    ({"columns": lambda run, selection, ghost: None}, "columns returned None, and expected is {part: {column: array}}, "),
+    ({"columns": lambda run, selection, ghost: {"line": [1, 2]}}, "columns, for the part 'line', returned [1, 2], of list"),
+    ({"columns": lambda run, selection, ghost: {"line": {"x": [1, 2], "y": [1]}}},
+     "the columns of the part 'line' must be arrays of one length, and their shapes are x (2,), y (1,)."),
+    ({"limits": lambda columns: None}, "limits returned None, and expected is ((left, right), (bottom, top)), such as"),
+    ({"limits": lambda columns: (0, 1)}, "limits returned (0, 1), of tuple, and expected is ((left, right), "),
+    ({"limits": lambda columns: columns["lines"]}, "limits raised KeyError: 'lines', in line "),
+])
+def test_a_view_that_returns_something_else_is_named_with_what_is_expected(functions, said):
+    view = mine(**functions)
+    for show in (view, lambda run: live(run, "mine", "heads").__panel__()):
+        with pytest.raises(ViewError) as caught:
+            show(fake_run())
+        assert str(caught.value).startswith(f"the view 'mine': {said}")
+
+
+def test_a_function_that_a_view_could_not_call_is_refused_when_it_is_made():
+    with pytest.raises(ViewError, match=r"columns takes \(run\), and is called with \(run, selection, ghost\)\."):
+        mine(columns=lambda run: {})
+    with pytest.raises(ViewError, match=r"view 'mine': note is 'words', of str, and a function of \(columns\) is expected"):
+        mine(note="words")
+    assert "mine" not in VIEWS
 
 
 def test_a_page_of_the_lab_as_it_comes_has_no_tab_for_ones_own(fleet):

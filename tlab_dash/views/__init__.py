@@ -8,6 +8,7 @@ from tlab_dash.views.gradient_norm import gradient_norm
 from tlab_dash.views.gradient_places import gradient_places
 from tlab_dash.views.gradient_ratio import gradient_ratio
 from tlab_dash.views.gradient_sites import gradient_sites
+from tlab_dash.views.guarded import ViewError
 from tlab_dash.views.head_history import head_history
 from tlab_dash.views.head_scores import head_scores
 from tlab_dash.views.heads import heads
@@ -41,8 +42,8 @@ from tlab_dash.views.weight_spread import weight_spread
 from tlab_dash.views.wording import MEASURE_WORDS, WEIGHT_MEASURE_WORDS, parameter_words
 
 __all__ = [
-    "MEASURE_WORDS", "PLACES", "VIEWS", "WEIGHT_MEASURE_WORDS", "PictureError", "View", "all_heads", "attention",
-    "breadcrumb", "ensure_backend", "gradient_flow", "gradient_norm", "gradient_places", "gradient_ratio",
+    "MEASURE_WORDS", "PLACES", "VIEWS", "WEIGHT_MEASURE_WORDS", "PictureError", "View", "ViewError", "all_heads",
+    "attention", "breadcrumb", "ensure_backend", "gradient_flow", "gradient_norm", "gradient_places", "gradient_ratio",
     "gradient_sites", "head_history", "head_scores", "heads", "layer_statistics", "learning_rate", "live",
     "long_largest", "long_loss", "long_mean", "long_spread", "loss", "own_statistic", "parameter_words", "probe_text", "qk",
     "qk_distance", "qk_history", "qk_lengths", "qk_scores", "reading", "save", "signal", "signal_places",

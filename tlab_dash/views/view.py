@@ -17,11 +17,13 @@ import holoviews as hv
 import numpy as np
 
 from tlab_core.expected import Made
+from tlab_core.extensions import LAB
 from tlab_core.registry import Registry
 from tlab_dash.selection import Selection
 from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views import reach
 from tlab_dash.views.asked import run_of, selected, theme_of
+from tlab_dash.views.guarded import functions_of
 from tlab_dash.views.reach import Range
 from tlab_dash.views.saving import SCALE, save
 
@@ -54,6 +56,8 @@ class View:
     needs(run, selection)           {analysis: options} that have to be taken of the run first (`run.analyses`); until they
                                     are, `columns` returns empty parts
     size                            width and height in pixels where it stands alone
+
+    A view that is not the lab's own is watched: what its functions raise, or return wrongly, is a ViewError with its name.
     """
 
     name: str
@@ -76,6 +80,9 @@ class View:
 
     def __post_init__(self):
         object.__setattr__(self, "module", _maker())
+        if self.module.partition(".")[0] not in LAB:
+            for name, function in functions_of(self).items():
+                object.__setattr__(self, name, function)
         VIEWS.register(self.name)(self)
 
     @property
