@@ -157,7 +157,7 @@ class ChoiceKnob(_Knob):
         """Return how a name could come to be one of the options, where components of one's own can be among them."""
         if not (isinstance(self.options, Registry) and isinstance(value, str) and value):
             return ""
-        return " One of your own has to be defined or imported first, one of a package installed."
+        return " One of your own has to be defined or imported first (tlab --import MODULE), one of a package installed."
 
     def __set__(self, obj, val):
         super().__set__(obj, self.canonical(val))

@@ -33,9 +33,10 @@ def nearest(name: object, options: Iterable[str]) -> str | None:
 
     >>> nearest("rmsnrm", ["LayerNorm", "RMSNorm"])
     'RMSNorm'
+    >>> nearest("nonsense", ["loss", "qk"])
     """
     by_folded = {option.casefold(): option for option in options}
-    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
 
 

@@ -165,8 +165,22 @@ def test_the_command_writes_a_picture_and_says_so(kept_runs, tmp_path):
     assert CliRunner().invoke(tlab, [*asked, "--force"]).exit_code == 0
 
 
+@pytest.mark.parametrize(("view", "step", "said"), [
+    ("attention", 3, ": step 0, the last recorded at or before step 3."), ("attention", 0, ": step 0."), ("loss", 3, "."),
+])  # fmt: skip
+def test_the_command_says_which_step_it_has_drawn(view, step, said, kept_runs, tmp_path):
+    """What is charted was measured: where that step has no record, the one before is shown, and is what the title says."""
+    path = tmp_path / "it.html"
+    asked = ["picture", "fast 0", view, "-o", str(path), "--folder", str(kept_runs.folder), "--step", str(step)]
+    done = CliRunner().invoke(tlab, asked)
+    assert done.output == f"Wrote {path} ({path.stat().st_size:,} bytes){said}\n"
+    assert f"step {0 if view == 'attention' else step}" in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("view", "options", "code", "said"), [
     ("los", [], 2, "unknown view 'los': allowed are"),
+    ("sink", [], 2, "One of your own is imported first: tlab --import MODULE picture ..."),
+    ("attention", ["--step", "4000"], 2, "steps are 0 to 30. Without a step the newest is shown."),
     ("attention", ["--layer", "7"], 2, "layer = 7 is not allowed: this run has 1"),
     ("loss", [], 1, "chromedriver, which starts it, is not on the PATH"),
 ])  # fmt: skip

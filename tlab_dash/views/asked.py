@@ -68,7 +68,8 @@ def selected(run: Any, selection: Selection | None, chosen: dict[str, Any]) -> S
             raise ValueError(f"{name} = {chosen[name]!r} is not allowed: this run has {count}, from 0 to {count - 1}.")
     step = chosen.get("step")
     if isinstance(step, Integral) and (isinstance(step, bool) or not 0 <= step <= run.step):
-        raise ValueError(f"step = {step!r} is not allowed: this run's steps are 0 to {run.step:,}; None is the newest.")
+        raise ValueError(f"step = {step!r} is not allowed: this run's steps are 0 to {run.step:,}. Without a step the "
+                         "newest is shown.")  # fmt: skip
     for name, value in chosen.items():
         if isinstance(value, bool) and isinstance(Selection.param[name], param.Integer):  # which takes True for 1
             raise ValueError(f"{name} = {value!r} is not allowed: it must be a whole number.")

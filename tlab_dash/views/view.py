@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -164,10 +165,21 @@ class View:
         run = run_of(run)
         selection = selected(run, selection, chosen)
         if title is None:
-            title = self.headed(*selection.resolve(run)[:2]) + (
-                "" if selection.step is None else f", step {selection.step:,}")  # fmt: skip
+            at = "" if selection.step is None else f", {self.step_shown(run, selection) or f'step {selection.step:,}'}"
+            title = self.headed(*selection.resolve(run)[:2]) + at
         return save(self(run, selection, ghost, theme), path, width=width or self.size[0], height=height or self.size[1],
                     theme=theme, scale=scale, title=title)  # fmt: skip
+
+    def step_shown(self, run, selection: Selection | None = None, **chosen) -> str:
+        """Return which step a picture is of, the last recorded one at or before that chosen: "step 5"; "" for a curve."""
+        run, read = run_of(run), set()
+        token = _read.set(read)
+        try:
+            self.columns(run, selected(run, selection, chosen), None)
+        finally:
+            _read.reset(token)
+        named = " and ".join(f"{step:,}" for step in sorted(read))  # maps are thinned more than numbers are
+        return f"step{'s' if len(read) > 1 else ''} {named}" if read else ""
 
     def measure(self, run, selection: Selection, anew: bool = False) -> None:
         """Take what the view needs of a run beside its history, unless that is there; a saved run has no model for it.
@@ -220,12 +232,20 @@ class Row:
         return self._variables[variable][self._index].values  # in this order: a saved run reads one record alone
 
 
+# The steps of the records that were read for what is being drawn, while someone asks.
+_read: ContextVar[set[int] | None] = ContextVar("read", default=None)
+
+
 def row(run, group: str, step: int | None) -> Row | None:
     """Return the newest record of `group` at or before `step` (None: the newest of all), or None if there is none."""
     dataset = run.recorder.group(group)
     recorded = dataset.variables["step"].values
     count = len(recorded) if step is None else int(np.searchsorted(recorded, step, side="right"))
-    return Row(dataset, count - 1) if count else None
+    if not count:
+        return None
+    if (read := _read.get()) is not None:
+        read.add(int(recorded[count - 1]))
+    return Row(dataset, count - 1)
 
 
 def ghost_step(run, selection: Selection) -> int:

@@ -40,11 +40,16 @@ def picture(name: str, view: str, path: Path, ghost: str | None, layer: int | No
     views = import_module("tlab_dash.views")  # found when it is asked for: the engine knows nothing of the screen
     chosen = {name: value for name, value in {"layer": layer, "head": head, "step": step}.items() if value is not None}
     width, height = size or (None, None)
+    if view not in views.VIEWS:
+        raise Refused(f"unknown view {view!r}: {views.VIEWS.allowed(view)} One of your own is imported first: "
+                      "tlab --import MODULE picture ...")  # fmt: skip
+    drawn = views.VIEWS.get(view)
     try:
-        views.VIEWS.get(view).save(run, path, ghost=behind, theme="dark" if dark else "light", width=width, height=height,
-                                   **chosen)  # fmt: skip
+        drawn.save(run, path, ghost=behind, theme="dark" if dark else "light", width=width, height=height, **chosen)
+        at = drawn.step_shown(run, **chosen) if step is not None else ""
     except views.PictureError as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise Refused(str(error)) from error
-    click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes).")
+    other = f", the last recorded at or before step {step:,}" if at and at != f"step {step:,}" else ""
+    click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes){at and f': {at}{other}'}.")
