@@ -11,6 +11,7 @@ from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views.guarded import ViewError
 from tlab_dash.views.view import VIEWS, View
 
+SAID = "pre { color: var(--tlab-muted); font: inherit; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }"
 NOTHING = "There is no picture of your own yet: a View of yours is shown here."
 
 
@@ -72,5 +73,4 @@ class OwnPicture(pn.viewable.Viewer):
 
     def _say(self, words: str) -> None:
         self._plot = None
-        style = {"color": "var(--tlab-muted)", "white-space": "pre-wrap"}
-        self._box.objects = [pn.pane.Str(words, styles=style, sizing_mode="stretch_width", margin=10)]
+        self._box.objects = [pn.pane.Str(words, stylesheets=[SAID], sizing_mode="stretch_width", margin=10)]

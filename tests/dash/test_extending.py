@@ -216,6 +216,7 @@ def test_a_view_that_breaks_says_so_in_its_place(fleet):
     (said,) = OwnPicture(lab.session)._box.objects
     assert said.object.startswith("The view 'broken': columns raised ArithmeticError: no <b>luck</b>, in line ")
     assert said.object.endswith(" of test_extending.py.")
+    assert "pre-wrap" in said.stylesheets[0]  # a line is far longer than its card is wide
     lab.close()
 
 
