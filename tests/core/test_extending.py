@@ -348,7 +348,7 @@ def test_it_neither_goes_on_nor_writes_and_says_how_to_get_the_norm(kept):
         kept.resume("it")
     assert WHERE in str(caught.value)
     with pytest.raises(RunError, match="^the model of the run 'it' can't be built: ") as caught:
-        kept.open("it").model()
+        assert kept.open("it").model
     assert WHERE in str(caught.value)
     architecture = kept.open("it").experiment.architecture
     with pytest.raises(SettingsError) as caught:
@@ -434,7 +434,7 @@ def test_a_run_that_goes_on_with_other_code_says_so(kept, peak):
     said = "The norm 'Peak' has other code here than when the run was saved"
     assert resumed.differences == [f"{said}, and makes the steps from 11 on."]
     variant_of_peak(peak, parameters=lambda self: {self.weight: Parameter((8,), constant=1.0), "more": Parameter((1,))})
-    for ask in (lambda: kept.resume("it"), lambda: kept.open("it").model()):
+    for ask in (lambda: kept.resume("it"), lambda: kept.open("it").model):
         with pytest.raises(RunError, match=r"'more' it has nothing, and they need float32 \(1,\)") as caught:
             ask()
         assert str(caught.value).endswith(f" {said}: bring back what it was, or begin a new run.")

@@ -46,7 +46,7 @@ def test_a_new_run_has_all_that_was_recorded_before_and_all_that_comes(store, tm
     assert saved.tokenizer == run.tokenizer
     assert (saved.probe_tokens, saved.baselines, saved.samples) == (run.probe_tokens, run.baselines, run.samples)
     assert saved.experiment == run.experiment
-    assert (saved.model().flat == run.model.flat).all()
+    assert (saved.model.flat == run.model.flat).all()
 
 
 @pytest.mark.parametrize("asked", ["advance", "sample", "write", "trainer", "adjust", "analyse"])

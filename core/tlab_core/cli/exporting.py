@@ -34,7 +34,7 @@ def script(saved: SavedRun, path: Path, group: str | None) -> None:
 
 def weights(saved: SavedRun, path: Path, group: str | None) -> None:
     """Write the weights, with settings and characters in the file's metadata."""
-    write_whole(path, as_safetensors(saved.model(), saved.experiment, saved.tokenizer))
+    write_whole(path, as_safetensors(saved.model, saved.experiment, saved.tokenizer))
 
 
 def table(saved: SavedRun, path: Path, group: str | None) -> None:

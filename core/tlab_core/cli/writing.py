@@ -27,7 +27,7 @@ def generate(name: str, prompt: str | None, length: int, temperature: float, top
     """Write a text with the model of a run, as it was saved last."""
     saved = opened(RunStore(folder), name)
     prompt = saved.experiment.prompt if prompt is None else prompt
-    read, model = saved.tokenizer.encode(prompt), saved.model()
+    read, model = saved.tokenizer.encode(prompt), saved.model
     tokens = stream(model, read, len(read) + length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     characters = (saved.tokenizer.decode([token]) for token in tokens)
     if as_json:

@@ -97,8 +97,9 @@ class SavedRun(Run):
         """Return the weights, the optimizer's memory and the counters that the last commit saved."""
         return Checkpoint.load(self.folder / self.commit["checkpoint"])
 
+    @cached_property
     def model(self) -> Transformer:
-        """Return the saved model, to write with or to look into; RunError where a component of it is not here."""
+        """The saved model, to write with or to look into; RunError where a component of it is not here."""
         if self.missing:
             raise RunError(f"the model of the run {self.name!r} can't be built: {in_a_row(self.missing)}")
         model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
