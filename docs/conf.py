@@ -11,7 +11,7 @@ author = "The Transformer Intuition Lab authors"
 project_copyright = author
 release = version = installed("transformer-intuition-lab")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "docs.generator.extension"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "docs.generator.extension"]
 exclude_patterns = ["_build", "generator", "_static"]
 nitpicky = True
 # Types in signatures, most of them of NumPy and Python, have no page here; a link that someone wrote must lead somewhere.
@@ -19,6 +19,8 @@ nitpick_ignore_regex = [("py:class", ".*")]
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
+
+copybutton_exclude = ".linenos, .gp, .go"  # a prompt and what was answered are not for pasting
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
