@@ -8,12 +8,13 @@ from importlib import import_module
 
 import pytest
 
-from docs.generator import figures, gallery_pages, knob_pages, lesson_pages, pairs, prose
+from docs.generator import figures, gallery_pages, knob_pages, lesson_pages, numbers, pairs, prose
 from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.knob_text import flat, knobs
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.lessons import LESSONS
 from tlab_core.registry import Registry
+from tlab_core.run import LiveRun
 from tlab_dash.views import VIEWS
 
 PAIRS = {knob: pair for knob, pair in SHOWN.items() if isinstance(pair, Pair)}
@@ -47,11 +48,33 @@ def test_a_knob_shows_its_components_or_the_code_that_it_acts_in(knob):
         assert inspect.getsource(knob_pages.named(place)).strip()
 
 
+def test_what_a_knob_is_for_is_told_in_a_number_and_where_the_runs_would_mislead_in_a_sentence():
+    assert {knob: pair.number for knob, pair in PAIRS.items() if pair.number} == {
+        "training.weight_decay": "weight_size", "training.label_smoothing": "certainty", "training.z_loss": "drift"}
+    assert all(not pair.look or pair.look.endswith(".") for pair in PAIRS.values())
+    assert flat(pairs.experiments("training.warmup_steps")["warm-up 0"])["architecture.residual_type"] == "Post-LN"
+    made = {}
+    for knob in ("training.z_loss", "training.label_smoothing"):
+        runs = {name: LiveRun(one.replace(corpus="brackets")) for name, one in pairs.experiments(knob).items()}
+        for run in runs.values():
+            run.advance(steps=30)
+            run.sample(run.experiment.prompt, 5)
+        made[knob] = pairs.made(knob, runs)
+    (drifted, held), (sure, unsure) = ([float(value) for value in one["rows"][0][1:]] for one in made.values())
+    assert held < drifted / 2  # ln Z, of which z-loss is the price
+    assert unsure < sure
+    told = made["training.z_loss"]
+    assert told["sentences"][0]["text"].startswith("Step 80: the distance of ln Z from zero is ")
+    page = dict(knob_pages.pages({"training.z_loss": told}, {"training.z_loss": "snapshot.html"}))["z_loss"]
+    assert prose.paragraph(PAIRS["training.z_loss"].look) in page
+
+
 def made_up(knob):
     """What `pairs` would have made for a knob, had it trained."""
     return {
         "names": list(pairs.experiments(knob)), "steps": 80, "commands": ["tlab train x", "tlab train y"],
         "sentences": [{"text": "Step 80: the *loss* is lower_", "lesson": "norm-first"}],
+        "look": PAIRS[knob].look,
         "rows": [["loss", "1 nats", "2 nats"], ["parameters", "5", "5"], ["what it writes", "- a|b", ">>> x"]],
     }  # fmt: skip
 
@@ -116,7 +139,7 @@ def test_each_lesson_has_a_page_with_its_part_of_the_results():
 
 
 def test_the_generators_own_examples_hold():
-    for module in (prose, knob_pages, lesson_pages):
+    for module in (prose, knob_pages, lesson_pages, numbers):
         assert doctest.testmod(module) > (0, 0)
         assert doctest.testmod(module).failed == 0
 

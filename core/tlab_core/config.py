@@ -130,8 +130,8 @@ class Training(Settings):
         "The share of each target that is spread over all characters, so that the model never gets quite certain. The "
         "training loss shown stays the plain one, to compare with validation."))
     z_loss = NumberKnob(0.0, bounds=(0, 1000), softbounds=(0, 0.01), label="Z-loss", doc=(
-        "The price on scores that drift away from zero: it keeps the numbers before the last softmax small. The training "
-        "loss shown is without it."))
+        "The price on scores that all drift away from zero together, which the softmax doesn't mind: it keeps ln Z, the "
+        "logarithm of its total, near zero. The training loss shown is without it."))
     grad_clip = NumberKnob(1.0, bounds=(0, 1e9), softbounds=(0.1, 10), exclusive_minimum=True, allow_None=True,
                            label="Gradient clip", doc=(
         "The longest that the whole gradient may be; a longer one is scaled down. None never scales."))

@@ -11,7 +11,7 @@ from sphinx.util.fileutil import copy_asset
 
 from docs.generator import api_pages, figures, gallery_pages, knob_pages, lesson_pages, notebook_page, pairs, prose
 from docs.generator.made import ROOT, key, made
-from docs.generator.shown import BASE, SHOWN, STEPS, Pair
+from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.knob_text import flat
 from tlab_dash.views import VIEWS
 
@@ -34,7 +34,7 @@ def generate(app: Sphinx) -> None:
     source = Path(app.srcdir)
     cache = source / "_build" / "cache"
     LOG.info("making runs and figures that have changed ...")
-    pair_keys = {knob: key(pairs.__name__, knob, flat(BASE), STEPS, pair.values, pair.also)
+    pair_keys = {knob: key(pairs.__name__, knob, flat(BASE), vars(pair))
                  for knob, pair in SHOWN.items() if isinstance(pair, Pair)}  # fmt: skip
     figure_keys = {name: key(figures.__name__, figures.example(name)) for name in VIEWS.names()}
     found = made(pairs.__name__, pair_keys, cache / "pairs")

@@ -26,8 +26,8 @@ CODE_OF = {
     "training.optimizer": "optimizer", "training.schedule": "schedule",
 }  # fmt: skip
 INTRO = (
-    f"Every knob of the lab: what it takes, what it does in plain words, the code behind it, and two real runs of {STEPS} "
-    "steps that differ in this knob alone. What is said of them was measured when these pages were built: one seed each, "
+    f"Every knob of the lab: what it takes, what it does in plain words, the code behind it, and two real "
+    f"runs, most of {STEPS} steps, that differ in this knob alone. What is said of them was measured when these pages were built: one seed each, "
     "on small models, so a small difference means little."
 )
 
@@ -109,6 +109,8 @@ def _seen(made: dict[str, Any], snapshot: str | None) -> list[str]:
     for sentence in made["sentences"]:
         asks = f" See the lesson :doc:`/lessons/{sentence['lesson']}`." if sentence["lesson"] else ""
         lines.append(f"- {prose.inline(sentence['text'])}{asks}")
+    if made["look"]:
+        lines += ["", prose.paragraph(made["look"])]
     lines += [
         "", *prose.html(
             f'<iframe class="snapshot" src="{snapshot}" loading="lazy" title="Snapshot of the two runs"></iframe>\n'

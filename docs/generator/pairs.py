@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from docs.generator.shown import BASE, SHOWN, STEPS, Pair
+from docs.generator.numbers import NUMBERS
+from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.experiment import Experiment
 from tlab_core.knob_text import knob_named, with_values
 from tlab_core.run import LiveRun
@@ -51,11 +52,11 @@ def _name(knob: str, value: Any, experiment: Experiment) -> str:
     return words if len(words) <= LONGEST_NAME else words[: LONGEST_NAME - 1].rstrip() + "…"
 
 
-def trained(experiment: Experiment) -> LiveRun:
-    """Return a run of `STEPS` steps that has written a text at the start and at the end."""
+def trained(experiment: Experiment, steps: int) -> LiveRun:
+    """Return a run of so many steps that has written a text at the start and at the end."""
     run = LiveRun(experiment)
     run.sample(run.experiment.prompt, WRITES)
-    run.advance(steps=STEPS)
+    run.advance(steps=steps)
     if run.divergence is None:
         run.sample(run.experiment.prompt, WRITES)
     run.trainer.close()
@@ -65,8 +66,15 @@ def trained(experiment: Experiment) -> LiveRun:
 def made(knob: str, runs: dict[str, LiveRun]) -> dict[str, Any]:
     """Return what the page about a knob says of its two runs: sentences, a table, and the commands that make them again."""
     first, second = runs.values()
+    pair, sentences, table = pair_of(knob), told(first, second), rows(first, second)
+    if pair.number:
+        number = NUMBERS[pair.number]
+        values = [f"{number.of(run):{number.form}}" for run in (first, second)]
+        names = [f"{value} with {name}" for value, name in zip(values, runs, strict=True)]
+        sentences = [{"text": f"Step {pair.steps}: the {number.words} is {' and '.join(names)}.", "lesson": ""}, *sentences]
+        table = [[number.words.rstrip(","), *values], *table]
     return {
-        "names": list(runs), "steps": STEPS, "sentences": told(first, second), "rows": rows(first, second),
+        "names": list(runs), "steps": pair.steps, "sentences": sentences, "look": pair.look, "rows": table,
         "commands": [command(run) for run in runs.values()],
     }  # fmt: skip
 
@@ -131,7 +139,7 @@ def main(folder: Path, wanted: dict[str, str]) -> None:
         runs = {}
         for name, experiment in experiments(knob).items():
             settings = json.dumps(experiment.to_dict(), sort_keys=True)
-            runs[name] = kept.get(settings) or trained(experiment)
+            runs[name] = kept.get(settings) or trained(experiment, pair_of(knob).steps)
             if experiment == BASE:
                 kept[settings] = runs[name]
         page = snapshot_bytes(runs, title=f"{knob_named(knob).label}: {' and '.join(runs)}", steps=STOPS)
