@@ -1,18 +1,25 @@
 """The tables that the site is made from, held against the registries; and docstrings, which must come out as they are."""
 
 import ast
+import base64
 import doctest
 import inspect
 import io
+import re
 from importlib import import_module
 
+import click
+import numpy as np
 import pytest
+from PIL import Image
 
-from docs.generator import figures, gallery_pages, knob_pages, lesson_pages, numbers, pairs, prose
+from docs.generator import command_page, figures, gallery_pages, knob_pages, lesson_pages, numbers, pairs, prose, thumbnails
 from docs.generator.shown import BASE, SHOWN, Pair
+from tlab_core.cli import tlab
 from tlab_core.knob_text import flat, knobs
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.lessons import LESSONS
+from tlab_core.own_statistics import STATISTICS
 from tlab_core.registry import Registry
 from tlab_core.run import LiveRun
 from tlab_dash.views import VIEWS
@@ -108,11 +115,16 @@ def test_each_knob_has_a_page_with_every_value_its_paper_and_both_passes():
 def test_each_view_has_a_page_with_an_example_that_ends_in_it():
     names = [figures.called(name) for name in VIEWS.names()]
     assert set(figures.EXAMPLES) <= set(names)
-    pages = dict(gallery_pages.pages({name: {"html": "<b></b>", "dark": "<b></b>", "note": ""} for name in VIEWS.names()}))
+    made = {"html": "<b></b>", "dark": "<b></b>", "note": "", "thumbnail": "<svg>a</svg>", "dark_thumbnail": "<svg>b</svg>"}
+    pages = dict(gallery_pages.pages(dict.fromkeys(VIEWS.names(), made)))
     assert set(pages) == {"index", *names}
+    assert pages["index"].count("<svg>a</svg>") == pages["index"].count("<svg>b</svg>") == len(names)
+    assert all(f'href="{name}.html"' in pages["index"] and f"<code>{name}</code>" in pages["index"] for name in names)
     for name in VIEWS.names():
         code = figures.example(name)
-        assert 3 <= len([line for line in code.splitlines() if line]) <= 6
+        shared = code.removeprefix(figures.OWN_BEGINNINGS.get(name, ""))
+        assert shared.startswith(figures.BEGINNING)
+        assert 3 <= len([line for line in shared.splitlines() if line]) <= 6
         last = ast.parse(code).body[-1]
         assert isinstance(last, ast.Expr)
         assert ast.unparse(last).startswith(f"views.{figures.called(name)}(run")
@@ -122,10 +134,42 @@ def test_an_example_draws_what_it_says():
     from tlab_core import LiveRun, default_experiment
     from tlab_dash import views
 
-    run = LiveRun(default_experiment().replace(corpus="brackets"))
+    before = STATISTICS.so_far()
+    try:
+        for beginning in figures.OWN_BEGINNINGS.values():
+            exec(beginning, {"__name__": "__main__"})
+        run = LiveRun(default_experiment().replace(corpus="brackets"))
+        run.advance(steps=5)
+    finally:
+        STATISTICS.restore(before)
     for name in VIEWS.names():
-        element = figures.value_of(figures.example(name).removeprefix(figures.BEGINNING), {"run": run, "views": views})
-        assert type(element).__name__ == "Overlay", name
+        call = figures.example(name).splitlines()[-1]
+        made = figures.drawn(name, call, {"run": run, "views": views})
+        assert made["thumbnail"].startswith("<svg"), name
+        assert any(mark in made["thumbnail"] for mark in ("<path", "<rect", "<circle", "<image")), name
+        if name == "own_statistic":  # a line of its own, and the number that it ends at
+            assert made["thumbnail"].count("<path") > 1
+            assert "at step 0, now" in made["note"]
+        if name == "qk_history":
+            assert "spread of scores" in made["note"]
+            assert "spread of scores" in made["html"]
+
+
+def test_a_small_picture_has_every_mark_where_its_figure_has_it():
+    from bokeh.models import ColumnDataSource, Ellipse, Range1d
+    from bokeh.plotting import figure
+
+    plot = figure(x_range=Range1d(0, 10), y_range=Range1d(100, 1), y_axis_type="log")
+    plot.line([0, 5, float("nan"), 10], [1, 10, 10, 100], line_color="#123456")
+    plot.image([np.array([[0.0, 1.0]])], x=[0], y=[1], dw=[10], dh=[99], palette=["#000000", "#ffffff"])
+    drawn = thumbnails.svg(plot)
+    assert 'd="M0 0L120 75M240 150"' in drawn  # upside down and logarithmic, as its axis; nothing where nothing is
+    assert 'stroke="#123456"' in drawn
+    image = re.search(r"base64,([^\"]+)", drawn)[1]
+    assert np.asarray(Image.open(io.BytesIO(base64.b64decode(image))))[..., 0].tolist() == [[0, 255]]
+    plot.add_glyph(ColumnDataSource({"x": [1]}), Ellipse(x="x"))
+    with pytest.raises(thumbnails.UndrawnError, match="Ellipse is not drawn in small"):
+        thumbnails.svg(plot)
 
 
 def test_each_lesson_has_a_page_with_its_part_of_the_results():
@@ -136,6 +180,21 @@ def test_each_lesson_has_a_page_with_its_part_of_the_results():
         assert lesson.paper.url in pages[name]
         assert f':start-after: "## {name}"' in pages[name]
         assert f"[{lesson_pages.plain(lesson.title)}]({name}.md)" in pages["index"]
+
+
+def test_the_command_line_has_a_page_with_every_command_and_option():
+    page = command_page.page()
+    found = dict.fromkeys(context.command_path for _, context in command_page.commands(tlab, click.Context(tlab, info_name="tlab")))
+    assert {"tlab train", "tlab runs mend", "tlab snapshot", "tlab export", "tlab compare"} <= set(found)
+    assert all(prose.title(path, path.count(" ")) in page for path in found)
+    parts = {path: page.split(f"\n{prose.title(path, path.count(' '))}\n")[1] for path in found}
+    for path, context in ((context.command_path, context)
+                          for _, context in command_page.commands(tlab, click.Context(tlab, info_name="tlab"))):
+        for option in context.command.params:
+            if isinstance(option, click.Option) and option.name != "help":
+                assert option.opts[-1] in parts[path], (path, option.opts)
+    pytest.importorskip("docutils")
+    assert not [line for line in warnings_of(page).splitlines() if "WARNING" in line or ("(ERROR" in line and '"doc"' not in line)]
 
 
 def test_the_generators_own_examples_hold():

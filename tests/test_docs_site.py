@@ -24,7 +24,7 @@ LOADED = {  # what a browser fetches by itself, as (element, attribute)
     ("img", "srcset"), ("object", "data"), ("embed", "src"),
 }  # fmt: skip
 IN_CSS = re.compile(r"""url\(\s*["']?([^"')]+)["']?\s*\)|@import\s+["']([^"']+)["']""")
-KINDS = ("index.html", "knobs/norm_type.html", "gallery/attention.html", "add_a_norm.html", "lessons/norm-first.html",
+KINDS = ("index.html", "command_line.html", "gallery/index.html", "knobs/norm_type.html", "gallery/attention.html", "add_a_norm.html", "lessons/norm-first.html",
          "api/tlab_core.html", "search.html")  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # it trains two models for each of forty knobs
@@ -37,7 +37,8 @@ def site(tmp_path_factory):
         pytest.importorskip("sphinx", reason="the site is built with: python -m pip install -e '.[docs]'")
     root = tmp_path_factory.mktemp("site")
     for folder in FOLDERS:
-        ignored = shutil.ignore_patterns("_build", "__pycache__", "knobs", "gallery", "lessons", "api", "notebooks.md")
+        ignored = shutil.ignore_patterns("_build", "__pycache__", "knobs", "gallery", "lessons", "api", "notebooks.md",
+                                          "command_line.rst", "glossary.rst")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     for file in TAKES:
         shutil.copy(ROOT / file, root)
@@ -115,7 +116,7 @@ def test_there_is_a_page_for_everything(site, pages):
 
     wanted = {f"knobs/{slug(knob)}" for knob in SHOWN} | {f"gallery/{called(name)}" for name in VIEWS.names()} | {
         f"lessons/{name}" for name in LESSONS.names()} | {"index", "performance", "growth", "lessons", "add_a_norm",
-                                                       "add_more"}
+                                                       "add_more", "command_line", "glossary"}
     assert {f"{page}.html" for page in wanted} <= {path.relative_to(site).as_posix() for path in pages}
 
 

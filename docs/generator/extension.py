@@ -9,7 +9,17 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.fileutil import copy_asset
 
-from docs.generator import api_pages, figures, gallery_pages, knob_pages, lesson_pages, notebook_page, pairs, prose
+from docs.generator import (
+    api_pages,
+    command_page,
+    figures,
+    gallery_pages,
+    knob_pages,
+    lesson_pages,
+    notebook_page,
+    pairs,
+    prose,
+)
 from docs.generator.made import ROOT, key, made
 from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.knob_text import flat
@@ -45,6 +55,7 @@ def generate(app: Sphinx) -> None:
     write(source / "gallery", gallery_pages.pages(drawn))
     write(source / "lessons", lesson_pages.pages((source / "lessons.md").read_text(encoding="utf-8")), ".md")
     write(source / "api", api_pages.pages())
+    changed(source / "command_line.rst", command_page.page())
     changed(source / "notebooks.md", notebook_page.page(ROOT / "examples"))
     app.tlab_snapshots = {name: cache / "pairs" / f"{knob}-{pair_keys[knob]}.html" for knob, name in snapshots.items()}
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bokeh.embed import components
-from bokeh.models import Plot
+from bokeh.models import Model, Plot
 
+from docs.generator.thumbnails import svg
 from tlab_core.runs.files import write_whole
 from tlab_dash import views
 from tlab_dash.live import plotted
+from tlab_dash.views.asked import selected
 
 # What every example begins with. It is run once, as it is the same on all pages.
 BEGINNING = """\
@@ -24,6 +26,20 @@ from tlab_dash import views
 run = LiveRun(default_experiment())
 run.advance(steps=100)
 """
+# What defines something of one's own begins with that, as only a run that begins later records it.
+OWN_BEGINNINGS = {
+    "own_statistic": """\
+from tlab_core.extend import statistic
+
+
+@statistic
+def attention_sink(weights):
+    \"\"\"Share of attention on the first character.\"\"\"
+    return weights[:, :, 1:, 0].mean(axis=-1)  # (layer, head, query, key): one number a layer and head
+
+
+""",
+}
 # The line that draws, where the plain `views.NAME(run)` would show less.
 EXAMPLES = {
     "attention": "views.attention(run, layer=2, head=1)",
@@ -50,7 +66,7 @@ def called(name: str) -> str:
 def example(name: str) -> str:
     """Return a view's whole example."""
     public = called(name)
-    return f"{BEGINNING}{EXAMPLES.get(public, f'views.{public}(run)')}\n"
+    return f"{OWN_BEGINNINGS.get(name, '')}{BEGINNING}{EXAMPLES.get(public, f'views.{public}(run)')}\n"
 
 
 def value_of(code: str, names: dict[str, Any]) -> Any:
@@ -61,9 +77,8 @@ def value_of(code: str, names: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(last.value), "<example>", "eval"), names)
 
 
-def embedded(element: Any) -> str:
+def embedded(figure: Model) -> str:
     """Return a picture as HTML for a page that has Bokeh's script; it becomes as narrow as the page."""
-    figure = plotted(element).state
     width = figure.width if isinstance(figure, Plot) else None
     figure.update(sizing_mode="scale_width", max_width=width)
     script, div = components(figure)
@@ -75,19 +90,29 @@ def main(folder: Path, wanted: dict[str, str]) -> None:
     begun: dict[str, Any] = {}
     exec(compile(BEGINNING, "<example>", "exec"), begun)
     for name, made_of in wanted.items():
-        code = example(name).removeprefix(BEGINNING).rstrip()
-        dark = f'{code.removesuffix(")")}, theme="dark")'
-        made = {"html": embedded(value_of(code, dict(begun))), "dark": embedded(value_of(dark, dict(begun))),
-                "note": note(name, begun["run"])}
+        code = example(name)
+        names = dict(begun) if code.startswith(BEGINNING) else {"__name__": "__main__"}
+        made = drawn(name, code.removeprefix(BEGINNING), names)
         write_whole(folder / f"{name}-{made_of}.json", json.dumps(made).encode())
 
 
-def note(name: str, run: Any) -> str:
-    """Return the sentence that the view has for what it shows, empty where there is none."""
-    view = views.VIEWS.get(name)
-    from tlab_dash.selection import Selection
+def drawn(name: str, code: str, names: dict[str, Any]) -> dict[str, str]:
+    """Return a view's picture and its small one, light and dark, and the sentence below it; `names` is what is there."""
+    figure = plotted(value_of(code, names)).state
+    last = code.rstrip().splitlines()[-1]
+    dark = plotted(value_of(f'{last.removesuffix(")")}, theme="dark")', names)).state
+    # In small first: what is embedded takes the width of its page.
+    return {"thumbnail": svg(figure), "dark_thumbnail": svg(dark), "html": embedded(figure), "dark": embedded(dark),
+            "note": note(name, last, names["run"])}
 
-    return view.note(view.columns(run, Selection())) if view.note else ""
+
+def note(name: str, call: str, run: Any) -> str:
+    """Return the sentence that the view has for what the call shows, empty where there is none."""
+    view = views.VIEWS.get(name)
+    if not view.note:
+        return ""
+    chosen = {given.arg: ast.literal_eval(given.value) for given in ast.parse(call, mode="eval").body.keywords}
+    return view.note(view.columns(run, selected(run, None, chosen)))
 
 
 if __name__ == "__main__":

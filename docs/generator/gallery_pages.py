@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 from docs.generator import prose
@@ -11,25 +12,29 @@ from tlab_dash.views import VIEWS
 
 INTRO = (
     "Every plot of the lab is a function from a run to a HoloViews object. Each page shows one: the example as it stands, "
-    "and its figure, made when these pages were built. Where a caption says “pick one”, that is a click in the lab or "
-    "in `views.live`; the figures here stand alone, and can be moved, zoomed and asked with the mouse."
+    "and its figure, made when these pages were built. Where a caption says “choose” or “pick one”, that is a keyword of "
+    "the call, or a click in the lab or in `views.live`; the figures here stand alone, and can be moved, zoomed and asked "
+    "with the mouse."
 )
 
 
 def pages(made: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield (name, reStructuredText) of the index and of each view's page; `made` is what `figures` made, by view."""
-    yield "index", _index()
+    yield "index", _index(made)
     for name, view in VIEWS.items():
         yield called(name), _page(name, view, made[name])
 
 
-def _index() -> str:
-    lines = [prose.title("Gallery"), "", prose.paragraph(INTRO), "", "All examples begin with the same run:", "",
-             prose.literal(BEGINNING.splitlines(), "python"), "", ".. list-table::", "   :widths: 30 70", ""]  # fmt: skip
+def _index(made: dict[str, dict[str, Any]]) -> str:
+    lines = [prose.title("Gallery"), "", prose.paragraph(INTRO), "", "Nearly all examples begin with the same run:", "",
+             prose.literal(BEGINNING.splitlines(), "python"), "", *prose.html('<div class="gallery">')]  # fmt: skip
     for name, view in VIEWS.items():
-        lines += [f"   * - :doc:`{view.title} <{called(name)}>`", f"     - {prose.paragraph(view.caption)}"]
+        public = called(name)
+        lines += prose.html(
+            f'<a class="shown" href="{public}.html"><span class="light">{made[name]["thumbnail"]}</span>'
+            f'<span class="dark">{made[name]["dark_thumbnail"]}</span>{escape(view.title)}<code>{public}</code></a>')
     listed = [f"   {called(name)}" for name in VIEWS.names()]
-    return "\n".join([*lines, "", ".. toctree::", "   :hidden:", "", *listed, ""])
+    return "\n".join([*lines, *prose.html("</div>"), ".. toctree::", "   :hidden:", "", *listed, ""])
 
 
 def _page(name: str, view: Any, made: dict[str, Any]) -> str:

@@ -27,8 +27,8 @@ CODE_OF = {
 }  # fmt: skip
 INTRO = (
     f"Every knob of the lab: what it takes, what it does in plain words, the code behind it, and two real "
-    f"runs, most of {STEPS} steps, that differ in this knob alone. What is said of them was measured when these pages were built: one seed each, "
-    "on small models, so a small difference means little."
+    f"runs, most of {STEPS} steps, that differ in this knob alone. What is said of them was measured when these pages were "
+    "built: one seed each, on small models, so a small difference means little."
 )
 
 

@@ -37,7 +37,7 @@ def pick(columns: Columns, x: float, y: float) -> dict[str, int] | None:
 gradient_sites = View(
     name="gradient_sites",
     title="Gradient at one place",
-    caption="The same for one place inside each layer. Choose the place above.",
+    caption="The same for the chosen place inside each layer.",
     columns=columns,
     draw=draw,
     limits=step_map.limits,

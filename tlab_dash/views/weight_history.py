@@ -76,7 +76,7 @@ def _history(run, parameter: str, measure: str) -> Table:
 weight_history = View(
     name="weight_history",
     title="One matrix through time",
-    caption="The chosen measure of the chosen weights at each look inside. Choose both above.",
+    caption="The chosen measure of the chosen weights at each look inside.",
     columns=columns,
     draw=draw,
     limits=limits,
