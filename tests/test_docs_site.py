@@ -24,7 +24,8 @@ LOADED = {  # what a browser fetches by itself, as (element, attribute)
     ("img", "srcset"), ("object", "data"), ("embed", "src"),
 }  # fmt: skip
 IN_CSS = re.compile(r"""url\(\s*["']?([^"')]+)["']?\s*\)|@import\s+["']([^"']+)["']""")
-KINDS = ("index.html", "command_line.html", "gallery/index.html", "knobs/norm_type.html", "gallery/attention.html", "add_a_norm.html", "lessons/norm-first.html",
+KINDS = ("index.html", "command_line.html", "gallery/index.html", "knobs/norm_type.html", "gallery/attention.html",
+         "add_a_norm.html", "lessons/norm-first.html",
          "api/tlab_core.html", "search.html")  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # it trains two models for each of forty knobs

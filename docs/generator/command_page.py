@@ -16,28 +16,28 @@ INTRO = (
 
 def page() -> str:
     """Return the page as reStructuredText."""
-    with click.Context(tlab, info_name="tlab") as context:
-        lines = [prose.title("Command line"), "", prose.paragraph(INTRO), "", "The knobs have :doc:`pages of their own <knobs/index>`.",
-                 "", *_about(tlab, context), ""]
-        for depth, context in commands(tlab, context):
-            lines += [prose.title(context.command_path, depth), "", *_about(context.command, context), ""]
+    root = click.Context(tlab, info_name="tlab")
+    lines = [prose.title("Command line"), "", prose.paragraph(INTRO), "",
+             "Each knob has :doc:`a page of its own <knobs/index>`.", "", *_about(root), ""]  # fmt: skip
+    for depth, context in commands(root):
+        lines += [prose.title(context.command_path, depth), "", *_about(context), ""]
     return "\n".join(lines)
 
 
-def commands(group: click.Group, context: click.Context, depth: int = 1) -> Iterator[tuple[int, click.Context]]:
+def commands(context: click.Context, depth: int = 1) -> Iterator[tuple[int, click.Context]]:
     """Yield (depth, context) of each command of a group, and of those below it."""
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        with click.Context(command, info_name=name, parent=context) as own:
-            yield depth, own
-            if isinstance(command, click.Group):
-                yield from commands(command, own, depth + 1)
+    for name in context.command.list_commands(context):
+        own = click.Context(context.command.get_command(context, name), info_name=name, parent=context)
+        yield depth, own
+        if isinstance(own.command, click.Group):
+            yield from commands(own, depth + 1)
 
 
-def _about(command: click.Command, context: click.Context) -> list[str]:
+def _about(context: click.Context) -> list[str]:
+    command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines = [prose.literal([usage], "console"), "", *prose.docstring(inspect.cleandoc(command.help))]
-    records = [option.get_help_record(context) for option in command.get_params(context) if option.name != "help"]
+    records = [taken.get_help_record(context) for taken in command.get_params(context) if taken.name != "help"]
     rows = [f"   * - ``{names}``\n     - {prose.paragraph(about)}" for names, about in filter(None, records) if about]
     if not rows:
         return lines
