@@ -7,13 +7,27 @@ import inspect
 import io
 import re
 from importlib import import_module
+from pathlib import Path
 
 import click
 import numpy as np
 import pytest
 from PIL import Image
 
-from docs.generator import command_page, figures, gallery_pages, knob_pages, lesson_pages, numbers, pairs, prose, thumbnails
+import tlab_dash
+from docs.generator import (
+    command_page,
+    figures,
+    gallery_pages,
+    glossary_page,
+    knob_pages,
+    lesson_pages,
+    numbers,
+    pairs,
+    papers,
+    prose,
+    thumbnails,
+)
 from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.cli import tlab
 from tlab_core.knob_text import flat, knobs
@@ -22,6 +36,7 @@ from tlab_core.lessons import LESSONS
 from tlab_core.own_statistics import STATISTICS
 from tlab_core.registry import Registry
 from tlab_core.run import LiveRun
+from tlab_dash.glossary import LETTERS, LETTERS_OF, WORDS
 from tlab_dash.views import VIEWS
 
 PAIRS = {knob: pair for knob, pair in SHOWN.items() if isinstance(pair, Pair)}
@@ -182,6 +197,43 @@ def test_each_lesson_has_a_page_with_its_part_of_the_results():
         assert f"[{lesson_pages.plain(lesson.title)}]({name}.md)" in pages["index"]
 
 
+def test_the_glossary_says_what_the_pages_question_mark_says():
+    script = (Path(tlab_dash.__file__).parent / "static" / "shell.js").read_text(encoding="utf-8")
+    rows = re.search(r"const WORDS = \[\n(.*?)\n\];", script, re.DOTALL)[1]
+    said = dict(re.findall(r'\["(.*?)", "(.*?)"\],', rows))
+    assert len(said) >= 7
+    assert {word: WORDS.get(word) for word in said} == said
+    page = glossary_page.page()
+    assert all(f"**{word}**" in page for word in WORDS)
+    assert all(f"``{letter}``" in page for letter in LETTERS)
+    assert not [line for line in warnings_of(page).splitlines() if line.startswith("<string>")]
+
+
+def test_a_formula_is_followed_by_what_its_letters_mean():
+    norm = dict(knob_pages.pages({}, {}))["norm_type"]
+    assert "In the formula: ``x`` the numbers that come in; ``y`` the numbers that come out;" in norm
+    assert set(LETTERS_OF) <= {knob for knob, _ in knobs()}
+    for knob, own in LETTERS_OF.items():
+        if knob in ("training.beta1", "training.beta2", "training.weight_decay"):  # which show some of the optimizers
+            assert own is LETTERS_OF["training.optimizer"]
+            continue
+        said = "\n".join(knob_pages.docstrings(knob))
+        for letter in own:
+            assert letter in knob_pages.letters(knob, said), (knob, letter)
+
+
+def test_every_paper_that_a_page_names_by_its_title_has_a_link():
+    named = {" ".join(title.split()) for knob, _ in knobs() for said in knob_pages.docstrings(knob)
+             for title in re.findall(r'\d{4},\s"([^"]+)"', said)}  # fmt: skip
+    assert len(named) > 20
+    assert named <= {*papers.ADDRESSES, *papers.UNLINKED}
+    for knob, _ in knobs():
+        for said in knob_pages.docstrings(knob):
+            text = "\n".join(prose.docstring(said))
+            for title in papers.ADDRESSES:
+                assert f'"{title}" ' not in text.replace(f'`"{title}" <', "")
+
+
 def test_the_command_line_has_a_page_with_every_command_and_option():
     page = command_page.page()
     found = [context for _, context in command_page.commands(click.Context(tlab, info_name="tlab"))]
@@ -196,7 +248,7 @@ def test_the_command_line_has_a_page_with_every_command_and_option():
 
 
 def test_the_generators_own_examples_hold():
-    for module in (prose, knob_pages, lesson_pages, numbers):
+    for module in (prose, knob_pages, lesson_pages, numbers, papers):
         assert doctest.testmod(module) > (0, 0)
         assert doctest.testmod(module).failed == 0
 

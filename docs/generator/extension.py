@@ -14,6 +14,7 @@ from docs.generator import (
     command_page,
     figures,
     gallery_pages,
+    glossary_page,
     knob_pages,
     lesson_pages,
     notebook_page,
@@ -56,6 +57,7 @@ def generate(app: Sphinx) -> None:
     write(source / "lessons", lesson_pages.pages((source / "lessons.md").read_text(encoding="utf-8")), ".md")
     write(source / "api", api_pages.pages())
     changed(source / "command_line.rst", command_page.page())
+    changed(source / "glossary.rst", glossary_page.page())
     changed(source / "notebooks.md", notebook_page.page(ROOT / "examples"))
     app.tlab_snapshots = {name: cache / "pairs" / f"{knob}-{pair_keys[knob]}.html" for knob, name in snapshots.items()}
 

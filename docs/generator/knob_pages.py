@@ -1,6 +1,7 @@
 """A page for each knob: what it takes, what it does, two runs that show it, and the code that it acts in."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from tlab_core.knob_text import flat, knobs, with_values
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.lessons import LESSONS
 from tlab_core.registry import Registry
+from tlab_dash.glossary import LETTERS, LETTERS_OF
 from tlab_dash.source import listings
 
 HEADINGS = {"architecture": "What the transformer is made of", "training": "How it learns", "": "Its text"}
@@ -121,6 +123,7 @@ def _seen(made: dict[str, Any], snapshot: str | None) -> list[str]:
     ]  # fmt: skip
     if same := [row[0] for row in made["rows"] if row[1] == row[2]]:
         lines += [prose.paragraph(f"The same in both: {', '.join(same)}."), ""]
+    lines += ["What the words mean: :doc:`/glossary`.", ""]
     return [*lines, "To make them again:", "", prose.literal(made["commands"], "console"), ""]
 
 
@@ -143,7 +146,7 @@ def _values(knob: str, about: param.Parameter) -> list[str]:
         return []
     lines = [prose.title("The values", 1), ""]
     for name, component in _registry(knob, about).items():
-        lines += [prose.title(name, 2), "", *prose.docstring(inspect.getdoc(component) or ""),
+        lines += [prose.title(name, 2), "", *_explained(knob, component),
                   *_source(f"The code of {name}", _pieces(knob, name, component))]  # fmt: skip
     return lines
 
@@ -172,8 +175,46 @@ def _code(knob: str) -> list[str]:
     for place in found.acts:
         piece = named(place)
         lines += [f"``{place.partition(':')[2]}`` in ``{place.partition(':')[0]}``", "",
-                  *prose.docstring(inspect.getdoc(piece) or ""), *_source("The code", [piece])]  # fmt: skip
+                  *_explained(knob, piece), *_source("The code", [piece])]  # fmt: skip
     return lines
+
+
+def _explained(knob: str, piece: Any) -> list[str]:
+    """A docstring, and what the letters of its formulas mean."""
+    said = inspect.getdoc(piece) or ""
+    lines = prose.docstring(said)
+    if not (found := letters(knob, said)):
+        return lines
+    meanings = "; ".join(f"`{letter}` {meaning}" for letter, meaning in found.items())
+    return [*lines, f"In the formula: {prose.inline(meanings)}.", ""]
+
+
+def docstrings(knob: str) -> list[str]:
+    """Return every docstring that a knob's page shows."""
+    about, found = dict(knobs())[knob], SHOWN[knob]
+    pieces = [named(place) for place in found.acts] if isinstance(found, Pair) else []
+    if isinstance(about, ChoiceKnob) and isinstance(about.options, Registry):
+        pieces += [component for _, component in about.options.items()]
+    return [inspect.getdoc(piece) or "" for piece in pieces]
+
+
+def letters(knob: str, said: str) -> dict[str, str]:
+    """Return the letters of a docstring that has a formula, each with its meaning.
+
+    >>> letters("architecture.use_bias", "Twice as much: y = 2x.")
+    {'x': 'the numbers that come in', 'y': 'the numbers that come out'}
+    """
+    if " = " not in said and "←" not in said:
+        return {}
+    own = LETTERS | LETTERS_OF.get(knob, {})
+    return {letter: meaning for letter, meaning in own.items()
+            if re.search(rf"(?<![^\W\d]){re.escape(letter)}(?![\w'’])", _formulas(said))}  # fmt: skip
+
+
+def _formulas(said: str) -> str:
+    """Return the text from where its formulas begin to where a paper is named."""
+    lines = [line for line in said.splitlines() if re.search(r"[=←·]|Shapes|\^", line)]
+    return re.sub(r"\b[A-Z]\w+[^.;:]*\d{4}\b.*", "", "\n".join(lines))
 
 
 def named(place: str) -> Any:

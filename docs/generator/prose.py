@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import zip_longest
 
+from docs.generator.papers import linked
+
 CODE = re.compile(r"`([^`]+)`")
 SPECIAL = re.compile(r"([\\*|`_])")
 NAMED = re.compile(r"(\S(?:.*?\S)?)\s{2,}(\S.*)")  # "name    what it is": a list of names, set in columns
@@ -112,8 +114,8 @@ def _block(block: list[str]) -> list[str]:
     for place, line in enumerate(block):  # a list of names may follow the sentence that leads to it
         if place and NAMED.fullmatch(line) and len({_column(other) for other in block[place:]}) == 1:
             sentences = block[:place]
-            return [paragraph(" ".join(sentences)), "", *_names(block[place:])]
-    return [paragraph(" ".join(sentences))]
+            return [linked(paragraph(" ".join(sentences))), "", *_names(block[place:])]
+    return [linked(paragraph(" ".join(sentences)))]
 
 
 def _column(line: str) -> int:
