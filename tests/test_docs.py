@@ -16,6 +16,7 @@ from PIL import Image
 
 import tlab_dash
 from docs.generator import (
+    api_pages,
     command_page,
     figures,
     gallery_pages,
@@ -195,6 +196,21 @@ def test_each_lesson_has_a_page_with_its_part_of_the_results():
         assert lesson.paper.url in pages[name]
         assert f':start-after: "## {name}"' in pages[name]
         assert f"[{lesson_pages.plain(lesson.title)}]({name}.md)" in pages["index"]
+        for page, words in ((pages["index"], lesson.effect[1:]), (pages[name], lesson.paper.found),
+                            (pages[name], ":start-after:")):  # fmt: skip
+            assert lesson_pages.plain(words) in page
+            # One guesses first: answers are folded up.
+            assert lesson_pages.plain(words) not in re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
+
+
+def test_the_classes_of_settings_list_their_knobs_with_a_link_and_the_usual_value():
+    page = dict(api_pages.pages())["tlab_core"]
+    for knob, about in knobs():
+        part, _, own = knob.rpartition(".")
+        kind = {"architecture": "Architecture", "training": "Training", "": "Experiment"}[part]
+        body = page.split(f".. autoclass:: tlab_core.{kind}\n")[1].split("\n.. ")[0]
+        row = body.split(f":doc:`{own} </knobs/{knob_pages.slug(knob)}>`")[1].split("* -")[0]
+        assert f"``{about.default!r}``" in row, knob
 
 
 def test_the_glossary_says_what_the_pages_question_mark_says():

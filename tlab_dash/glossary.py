@@ -67,7 +67,7 @@ LETTERS_OF = {
     "training.optimizer": {
         "p": "a weight, or any other number that is learned", "t": "which update, counted from 1",
         "beta1": "the knob Beta 1", "beta2": "the knob Beta 2", "m": "the gradient as it is remembered", "v": "its square",
-        "a": "rows of the matrix", "b": "its columns",
+        "max(a, b)": "the longer side of the matrix",
         "r": "the learning rate", "g": "the gradient", "d": "the weight decay",
         "N": "the gradient's average, one look ahead", "U": "the directions of N that come out",
         "Vᵀ": "those that go in", "S": "how far N stretches each", "X": "a matrix on its way to O",

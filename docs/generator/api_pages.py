@@ -8,6 +8,10 @@ from typing import Any
 import tlab_core
 from docs.generator import prose
 from docs.generator.figures import called
+from docs.generator.knob_pages import slug
+from tlab_core.cli.knobs import allowed
+from tlab_core.experiment import PARTS, Experiment
+from tlab_core.knob_text import knobs
 from tlab_dash.views import VIEWS, View
 
 MODULES = {
@@ -42,6 +46,7 @@ def _page(name: str, heading: str) -> str:
     for public in [one for one in kinds["other"] if one not in told]:
         directive = "autoclass" if inspect.isclass(getattr(module, public)) else "autofunction"
         lines += [f".. {directive}:: {name}.{public}", *(["   :members:"] if directive == "autoclass" else []), ""]
+        lines += [f"   {line}".rstrip() for line in _knobs(getattr(module, public))]
     for public in kinds["data"]:
         lines += [f".. autodata:: {name}.{public}", "   :no-value:", ""]
     if kinds["View"]:
@@ -50,6 +55,23 @@ def _page(name: str, heading: str) -> str:
         lines += [f"- :doc:`{public} </gallery/{public}>`: {prose.inline(titles[public])}" for public in kinds["View"]]
         lines += [""]
     return "\n".join(lines)
+
+
+def _knobs(public: Any) -> list[str]:
+    """The knobs that a class of settings takes, each with its usual value and a link to its page; of all else nothing."""
+    part = next((part for part, kind in (*PARTS.items(), ("", Experiment)) if kind is public), None)
+    if part is None:
+        return []
+    rows = [(f"``{inner}``", f"a :py:class:`tlab_core.{kind.__name__}`", f"``{kind.__name__}()``")
+            for inner, kind in PARTS.items() if not part]  # fmt: skip
+    for full, about in knobs():
+        of, _, own = full.rpartition(".")
+        if of == part:
+            rows.append((f":doc:`{own} </knobs/{slug(full)}>`", prose.paragraph(f"{about.label}: {allowed(about)}"),
+                         f"``{about.default!r}``"))  # fmt: skip
+    cells = ["\n".join(f"   {'*' if place == 0 else ' '} - {cell}" for place, cell in enumerate(row)) for row in rows]
+    return ["Its keywords are knobs; each has a page.", "", ".. list-table::", "   :header-rows: 1", "   :widths: 28 50 22", "",
+            "   * - knob", "     - what it takes", "     - usual value", *"\n".join(cells).splitlines(), ""]  # fmt: skip
 
 
 def _kind(public: Any) -> str:

@@ -22,12 +22,17 @@ def pages(measured: str) -> Iterator[tuple[str, str]]:
 
 
 def _index() -> str:
-    lines = ["# Lessons", "", "Questions about transformers that less than a minute of training answers. Guess first.", "",
-             "| lesson | what the paper found |", "| --- | --- |",
-             *(f"| [{plain(lesson.title)}]({name}.md) | {plain(lesson.effect)} |" for name, lesson in LESSONS.items()), "",
+    lines = ["# Lessons", "", "Questions about transformers that less than a minute of training answers. Guess first: answers "
+             "open at a press.", "", "| lesson | what the paper found |", "| --- | --- |",
+             *(f"| [{plain(lesson.title)}]({name}.md) | {answer(lesson)} |" for name, lesson in LESSONS.items()), "",
              "What came of them here, with three seeds each: [all results](../lessons.md).", "",
              "```{toctree}", ":hidden:", "", *LESSONS.names(), "```", ""]  # fmt: skip
     return "\n".join(lines)
+
+
+def answer(lesson: Lesson) -> str:
+    """Return what a paper found, folded up, as HTML for the middle of a line."""
+    return f"<details><summary>Answer</summary>{plain(lesson.effect[:1].upper() + lesson.effect[1:])}</details>"
 
 
 def plain(text: str) -> str:
@@ -45,20 +50,23 @@ def _page(lesson: Lesson, sections: list[str]) -> str:
         f"# {plain(lesson.title)}", "", plain(lesson.look), "", f"**{plain(lesson.prediction.question)}**", "",
         *(f"- {plain(option)}" for option in lesson.prediction.options.values()), "",
         f"Take it in the lab (**Lessons**), or in a terminal: `tlab lesson {lesson.name}`.", "",
-        "## The paper", "",
-        f"{plain(paper.authors)} {paper.year}, [{plain(paper.title)}]({paper.url}), {plain(paper.section)}. "
-        f"{plain(paper.found)}", "",
         "## The runs", "", f"{lesson.steps:,} steps each, on `{plain(lesson.base.corpus)}`.", "",
         "| run | knobs |", "| --- | --- |",
         *(f"| {plain(run.label)} | {_knobs(run.knobs)} |" for run in lesson.runs.values()), "",
         "In all of them:", "", *_settings(lesson), "",
+        "## The answer", "",
+        "<details><summary>What the paper found, and what came of it here</summary>", "",
+        f"{plain(paper.authors)} {paper.year}, [{plain(paper.title)}]({paper.url}), {plain(paper.section)}. "
+        f"{plain(paper.found)}", "",
     ]  # fmt: skip
     if lesson.name in sections:
         place = sections.index(lesson.name)
-        lines += ["## What came of it", "", "```{include} ../lessons.md", f':start-after: "## {lesson.name}"']
+        lines += ["```{include} ../lessons.md", f':start-after: "## {lesson.name}"']
         lines += [f':end-before: "## {sections[place + 1]}"'] if place + 1 < len(sections) else []
         lines += ["```", "", "How this was measured stands above [all results](../lessons.md).", ""]
-    return "\n".join([*lines, "## To keep", "", plain(lesson.take_away), ""])
+    else:
+        lines += [plain(lesson.take_away), ""]
+    return "\n".join([*lines, "</details>", ""])
 
 
 def _knobs(values: dict[str, Any]) -> str:
