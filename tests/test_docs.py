@@ -291,3 +291,10 @@ def test_nothing_in_a_text_is_taken_for_markup():
     ]  # fmt: skip
     pytest.importorskip("docutils")
     assert not warnings_of("\n".join(lines))
+
+
+def test_the_readme_says_how_the_site_is_built_and_opened():
+    root = Path(__file__).parents[1]
+    said = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    assert '`python -m pip install -e ".[docs]" && python -m sphinx docs docs/_build/html`' in said
+    assert "open `docs/_build/html/index.html`" in said

@@ -164,6 +164,34 @@ def address(site):
     server.server_close()
 
 
+@pytest.mark.browser
+def test_a_snapshot_in_a_page_follows_the_sites_theme(address, chromium):  # noqa: F811
+    page = chromium.new_page(color_scheme="null")  # what Playwright emulates would hide what a page says
+    try:
+        page.goto(f"{address}/knobs/norm_type.html")
+        page.locator("iframe.snapshot").scroll_into_view_if_needed()
+        page.frame_locator("iframe.snapshot").locator("svg, canvas").first.wait_for()
+        frame = next(one for one in page.frames if "snapshots/" in one.url)
+        for theme in ("dark", "light"):
+            page.evaluate(f"document.body.dataset.theme = '{theme}'")
+            frame.wait_for_function(f"matchMedia('(prefers-color-scheme: {theme})').matches")
+    finally:
+        page.close()
+
+
+@pytest.mark.browser
+def test_code_is_copied_at_a_press(address, chromium):  # noqa: F811
+    page = chromium.new_page()
+    try:
+        page.goto(f"{address}/knobs/norm_type.html")
+        text = page.locator("div.highlight-console pre").first.inner_text().strip()
+        target = page.locator("div.highlight-console button.copybtn").first.get_attribute("data-clipboard-target")
+        assert page.locator(target).inner_text().strip() == text
+        assert text.startswith("tlab train")
+    finally:
+        page.close()
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *said):
         pass

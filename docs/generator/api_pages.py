@@ -70,7 +70,8 @@ def _knobs(public: Any) -> list[str]:
             rows.append((f":doc:`{own} </knobs/{slug(full)}>`", prose.paragraph(f"{about.label}: {allowed(about)}"),
                          f"``{about.default!r}``"))  # fmt: skip
     cells = ["\n".join(f"   {'*' if place == 0 else ' '} - {cell}" for place, cell in enumerate(row)) for row in rows]
-    return ["Its keywords are knobs; each has a page.", "", ".. list-table::", "   :header-rows: 1", "   :widths: 28 50 22", "",
+    return ["Its keywords are knobs; each has a page.", "", ".. list-table::", "   :header-rows: 1",
+            "   :widths: 28 50 22", "",
             "   * - knob", "     - what it takes", "     - usual value", *"\n".join(cells).splitlines(), ""]  # fmt: skip
 
 

@@ -22,8 +22,8 @@ def pages(measured: str) -> Iterator[tuple[str, str]]:
 
 
 def _index() -> str:
-    lines = ["# Lessons", "", "Questions about transformers that less than a minute of training answers. Guess first: answers "
-             "open at a press.", "", "| lesson | what the paper found |", "| --- | --- |",
+    lines = ["# Lessons", "", "Questions about transformers that less than a minute of training answers. Guess first: "
+             "answers open at a press.", "", "| lesson | what the paper found |", "| --- | --- |",
              *(f"| [{plain(lesson.title)}]({name}.md) | {answer(lesson)} |" for name, lesson in LESSONS.items()), "",
              "What came of them here, with three seeds each: [all results](../lessons.md).", "",
              "```{toctree}", ":hidden:", "", *LESSONS.names(), "```", ""]  # fmt: skip
