@@ -257,14 +257,16 @@ def test_the_command_line_has_a_page_with_every_command_and_option():
     assert {"tlab train", "tlab runs mend", "tlab snapshot", "tlab export", "tlab compare"} <= set(paths)
     for path, context in zip(paths, found, strict=True):
         part = page.split(f"\n{prose.title(path, path.count(' '))}\n")[1].split("\ntlab ")[0]
-        options = [one for one in context.command.params if isinstance(one, click.Option) and one.name != "help"]
+        options = [one for one in context.command.params if isinstance(one, click.Option) and "--help" not in one.opts]
         assert all(f"{one.opts[-1]}" in part and one.help.split()[-1] in part for one in options), path
+        assert "--help" not in part
+    assert not re.search(r"(?<![\w-])--[a-z]", re.sub(r"``.*?``", "", page))  # two dashes outside of code would become one
     pytest.importorskip("docutils")
     assert [line for line in warnings_of(page).splitlines() if line.startswith("<string>") and '"doc"' not in line] == []
 
 
 def test_the_generators_own_examples_hold():
-    for module in (prose, knob_pages, lesson_pages, numbers, papers):
+    for module in (prose, knob_pages, lesson_pages, numbers, papers, command_page):
         assert doctest.testmod(module) > (0, 0)
         assert doctest.testmod(module).failed == 0
 

@@ -1,6 +1,7 @@
 """The page about the command line: every command with what it takes, read off the parser that the program itself uses."""
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import click
@@ -8,6 +9,7 @@ import click
 from docs.generator import prose
 from tlab_core.cli import tlab
 
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 INTRO = (
     "`tlab` does from a terminal what the page does: it trains, writes with, keeps, compares and exports runs. "
     "What stands here each command says with `--help`, too; `tlab knobs` explains what `--set` may set."
@@ -36,9 +38,19 @@ def commands(context: click.Context, depth: int = 1) -> Iterator[tuple[int, clic
 def _about(context: click.Context) -> list[str]:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    lines = [prose.literal([usage], "console"), "", *prose.docstring(inspect.cleandoc(command.help))]
-    records = [taken.get_help_record(context) for taken in command.get_params(context) if taken.name != "help"]
-    rows = [f"   * - ``{names}``\n     - {prose.paragraph(about)}" for names, about in filter(None, records) if about]
+    lines = [prose.literal([usage], "text"), "", *prose.docstring(marked(inspect.cleandoc(command.help)))]
+    records = [taken.get_help_record(context) for taken in command.get_params(context) if "--help" not in taken.opts]
+    told = [(names, about) for names, about in filter(None, records) if about]  # an argument has nothing to say
+    rows = [f"   * - ``{names}``\n     - {prose.paragraph(marked(about))}" for names, about in told]
     if not rows:
         return lines
     return [*lines, ".. list-table::", "   :widths: 32 68", "   :class: options", "", *rows]
+
+
+def marked(text: str) -> str:
+    """Return a help text with its options as code, whose dashes stay as they are.
+
+    >>> marked("With --seeds N, or `tlab --json`.")
+    'With `--seeds` N, or `tlab --json`.'
+    """
+    return "`".join(piece if place % 2 else OPTION.sub(r"`\g<0>`", piece) for place, piece in enumerate(text.split("`")))

@@ -56,8 +56,7 @@ def _page(lesson: Lesson, sections: list[str]) -> str:
         "In all of them:", "", *_settings(lesson), "",
         "## The answer", "",
         "<details><summary>What the paper found, and what came of it here</summary>", "",
-        f"{plain(paper.authors)} {paper.year}, [{plain(paper.title)}]({paper.url}), {plain(paper.section)}. "
-        f"{plain(paper.found)}", "",
+        f"[{plain(paper.authors)} {paper.year}]({paper.url}): {plain(paper.found)}", "",
     ]  # fmt: skip
     if lesson.name in sections:
         place = sections.index(lesson.name)

@@ -71,7 +71,7 @@ SHOWN: dict[str, Pair | str] = {
         # and 2.59, 2.16, 2.08 with it.
         "architecture.residual_type": "Post-LN", "architecture.num_layers": 12, "architecture.norm_type": "LayerNorm",
         "architecture.activation_type": "ReLU", "architecture.init_std": 0.02, "training.learning_rate": 6e-3,
-        "training.seq_len": 32, "training.schedule": "constant"}, steps=120, look=(
+        "training.seq_len": 32, "training.schedule": "constant", "training.steps": 120}, steps=120, look=(
         "Deep, Post-LN and at a high learning rate, a model is near the edge: without warm-up, two of the seeds 0, 1 and 2 "
         "learn no more than letter counts, and with it all three learn. Where nothing breaks, as in Pre-LN at the usual "
         "rate, a slow start only costs a little.")),
