@@ -136,6 +136,9 @@ def test_each_view_has_a_page_with_an_example_that_ends_in_it():
     assert set(pages) == {"index", *names}
     assert pages["index"].count("<svg>a</svg>") == pages["index"].count("<svg>b</svg>") == len(names)
     assert all(f'href="{name}.html"' in pages["index"] and f"<code>{name}</code>" in pages["index"] for name in names)
+    assert not [view.caption for _, view in VIEWS.items() if re.search(r"\babove\.", view.caption)]  # is not there
+    told = {name for name in names if "is a click in the lab" in pages[name]}
+    assert told == {"heads", "all_heads", "units", "weight_map"}
     for name in VIEWS.names():
         code = figures.example(name)
         shared = code.removeprefix(figures.OWN_BEGINNINGS.get(name, ""))

@@ -1,6 +1,7 @@
 """A page for each view: its caption, its example, the figure that the example makes, and the code that draws it."""
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from html import escape
@@ -10,6 +11,7 @@ from docs.generator import prose
 from docs.generator.figures import BEGINNING, called, example
 from tlab_dash.views import VIEWS
 
+CHOICE = re.compile(r"\b(pick|choose) one\b", re.IGNORECASE)  # in a caption, which is written for the lab
 INTRO = (
     "Every plot of the lab is a function from a run to a HoloViews object. Each page shows one: the example as it stands, "
     "and its figure, made when these pages were built. Where a caption says “choose” or “pick one”, that is a keyword of "
@@ -48,6 +50,9 @@ def _page(name: str, view: Any, made: dict[str, Any]) -> str:
     ]  # fmt: skip
     if made["note"]:
         lines += [prose.paragraph(made["note"]), ""]
+    if CHOICE.search(view.caption):
+        lines += ["To pick or choose one is a click in the lab and in ``views.live``; here it is a keyword of the call, "
+                  "such as ``layer=2``.", ""]  # fmt: skip
     lines += [f"``views.{called(name)}`` takes a run or a Trainer, what to look at (``layer``, ``head``, ``step`` …), a "
               "``ghost`` to compare with and a ``theme``: see :class:`tlab_dash.views.View`.", ""]  # fmt: skip
     for shown in dict.fromkeys((module, drawn)):
