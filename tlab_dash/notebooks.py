@@ -35,10 +35,12 @@ from tlab_core.registry import did_you_mean
 
 if TYPE_CHECKING:
     from IPython.core.events import EventManager
+    from ipykernel.kernelbase import Kernel
 
 # One thread at a time writes to figures in a notebook: a message is sent in several pieces, which must not get mixed up.
 WRITING = threading.RLock()
 WAYS = ("default", "ipywidgets", "vscode", "colab")
+LISTENING_MS = 500
 KNOCKS = (1.0, 2.5, 5.0, 10.0, 20.0)  # seconds after which a browser is taken to have drawn what it was sent
 
 
@@ -71,6 +73,25 @@ def notebook(comms: str | None = None) -> None:
     hv.Store.set_display_hook("html+js", LabelledData, _plotted)
     if again:
         load_notebook(inline=True)
+    else:
+        _listen_again(kernel().kernel)
+
+
+def _listen_again(listening: Kernel) -> None:
+    """Have a kernel look now and then for what a page has asked: while it answers it may miss that there is something.
+
+    From ipykernel 7.0 on, answers go out beside the stream that questions come in by, and may take from it the sign that one
+    has come (github.com/ipython/ipykernel/issues/1554). A cell run while pictures follow a run would then never begin.
+    """
+    if getattr(listening, "shell_channel_thread", None) is None:
+        return
+    import zmq
+    from tornado.ioloop import PeriodicCallback
+
+    def listen() -> None:
+        PeriodicCallback(lambda: listening.shell_stream.flush(zmq.POLLIN), LISTENING_MS).start()
+
+    listening.shell_channel_thread.io_loop.add_callback(listen)
 
 
 def _plotted(element: LabelledData) -> tuple[dict, dict] | None:
