@@ -90,8 +90,8 @@ SHOWN: dict[str, Pair | str] = {
         "scores from drifting in a long training, where a number of low precision would overflow.")),
     "training.grad_clip": Pair((1.0, None), ("tlab_core.trainer:Trainer._shortening",),
                                {"training.optimizer": "SGD", "training.learning_rate": 0.5}, look=(
-        "The learning rate is high, so that it matters: the longest gradient here is nearly seven times as long as the limit "
-        "of 1, and a step that is not clipped leaps as far.")),
+        "The learning rate is high, so that it matters: the longest gradient here is nearly seven times as long as the "
+        "limit of 1, and a step that is not clipped leaps as far.")),
     "training.batch_size": Pair((1, 32), ("tlab_core.batches:Batches",)),
     "training.gradient_accumulation_steps": Pair((1, 4), ("tlab_core.shards:Shards.gradient",), {"training.batch_size": 2}),
     "training.seq_len": Pair((4, 64), ("tlab_core.batches:Batches",)),
