@@ -34,8 +34,8 @@ from panel.io.notebook import push as panel_push
 from tlab_core.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from IPython.core.events import EventManager
     from ipykernel.kernelbase import Kernel
+    from IPython.core.events import EventManager
 
 # One thread at a time writes to figures in a notebook: a message is sent in several pieces, which must not get mixed up.
 WRITING = threading.RLock()
@@ -80,8 +80,8 @@ def notebook(comms: str | None = None) -> None:
 def _listen_again(listening: Kernel) -> None:
     """Have a kernel look now and then for what a page has asked: while it answers it may miss that there is something.
 
-    From ipykernel 7.0 on, answers go out beside the stream that questions come in by, and may take from it the sign that one
-    has come (github.com/ipython/ipykernel/issues/1554). A cell run while pictures follow a run would then never begin.
+    From ipykernel 7.0 on, answers go out beside the stream that questions come in by, and may take from it the sign that
+    one has come (github.com/ipython/ipykernel/issues/1554). A cell run while pictures follow a run then never begins.
     """
     if getattr(listening, "shell_channel_thread", None) is None:
         return

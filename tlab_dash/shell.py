@@ -12,7 +12,7 @@ from tlab_dash.lessons.card import LESSON_STYLE
 from tlab_dash.notebooks import Outermost
 from tlab_dash.theme import THEMES, css_variables
 from tlab_dash.views.roles import KEY
-from tlab_dash.words import WORDS
+from tlab_dash.words import on_the_page
 
 TABS = ("signal", "layer_statistics")  # they share a card
 COLOURS = css_variables() + "html, body { margin: 0; background: var(--tlab-background); }"
@@ -34,7 +34,7 @@ class Shell(Outermost, Component):
     trouble = param.Boolean(default=False, doc="Whether What changed has to tell what is wrong with the page's address.")
     keys = param.Dict(default={"heads": {"title": "What the names say", "rows": KEY}}, constant=True, doc=(
         "What the names on a card mean: a title, and rows of a name and its meaning."))
-    words = param.List(default=WORDS, constant=True, doc="Words that stand about the page, and what each means.")
+    words = param.List(default=on_the_page(), constant=True, doc="Words that stand about the page, and what each means.")
     colours = param.String(default=COLOURS, doc="The theme's custom properties as css.")
     embedded = param.Boolean(default=False, doc="Whether it is a part of a page that is not its own, such as a notebook.")
 

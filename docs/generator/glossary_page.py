@@ -1,7 +1,7 @@
 """The glossary: what the lab's words and the letters in its formulas mean."""
 
 from docs.generator import prose
-from tlab_dash.glossary import LETTERS, WORDS
+from tlab_dash.words import LETTERS, WORDS
 
 INTRO = "What the words on the pages and in the pictures mean, and the letters in the formulas."
 

@@ -17,8 +17,8 @@ from tlab_core.knob_text import flat, knobs, with_values
 from tlab_core.knobs import ChoiceKnob
 from tlab_core.lessons import LESSONS
 from tlab_core.registry import Registry
-from tlab_dash.glossary import LETTERS, LETTERS_OF
 from tlab_dash.source import listings
+from tlab_dash.words import LETTERS, LETTERS_OF
 
 HEADINGS = {"architecture": "What the transformer is made of", "training": "How it learns", "": "Its text"}
 # The part of the code page that a knob of components chooses.

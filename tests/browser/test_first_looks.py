@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.test_race_in_browser import SMALL
-from tlab_dash.words import WORDS
+from tlab_dash.words import on_the_page
 
 PHONE = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}
 TURNED_AROUND = "\u202e"
@@ -31,7 +31,7 @@ def test_the_names_of_heads_are_explained_to_a_pointer_and_to_the_keyboard(tab):
 
 def test_the_words_on_axes_are_explained_at_the_question_mark(tab):
     tab.page.get_by_role("button", name="Keys of the keyboard, and words").click()
-    for word, meaning in WORDS:
+    for word, meaning in on_the_page():
         assert f"{word}\n{meaning}" in tab.page.locator(".help-tip").inner_text()
 
 

@@ -25,7 +25,7 @@ from tlab_dash.snapshot.still import Still
 from tlab_dash.theme import LIGHT
 from tlab_dash.views.roles import KEY
 from tlab_dash.views.view import VIEWS, View, row
-from tlab_dash.words import SIGNS, WORDS
+from tlab_dash.words import SIGNS, on_the_page
 
 
 @pytest.fixture(scope="module")
@@ -238,9 +238,9 @@ def test_notes_are_markdown():
 
 def test_the_words_are_explained_as_the_lab_does(made):
     html = unescape(made.html.decode())
-    for word, meaning in (*SIGNS, *KEY, *WORDS):
+    for word, meaning in (*SIGNS, *KEY, *on_the_page()):
         assert f"<dt>{word}</dt><dd>{meaning}</dd>" in html
-    assert Shell.param.words.default == WORDS
+    assert Shell.param.words.default == on_the_page()
 
 
 def test_settings_that_differ_are_marked(run, other):

@@ -15,7 +15,7 @@ from tlab_dash.snapshot.frames import SHOWN, Shown
 from tlab_dash.snapshot.notes import as_html
 from tlab_dash.views.roles import KEY
 from tlab_dash.views.tokens import visible
-from tlab_dash.words import SIGNS, WORDS
+from tlab_dash.words import SIGNS, on_the_page
 
 ARROWS = {"layer": "left and right", "head": "arrow", "position": "up and down"}
 
@@ -170,7 +170,7 @@ def notes(markdown: str) -> str:
 
 def words() -> str:
     """Return what the words mean that stand in the pictures without more words, folded."""
-    groups = (("On the model", SIGNS), ("On a head", KEY), ("On axes and in captions", WORDS))
+    groups = (("On the model", SIGNS), ("On a head", KEY), ("On axes and in captions", on_the_page()))
     told = "".join(
         f"<h3>{escape(title)}</h3><dl>" + "".join(f"<dt>{escape(word)}</dt><dd>{escape(meaning)}</dd>"
                                                   for word, meaning in rows) + "</dl>"
