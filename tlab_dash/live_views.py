@@ -132,12 +132,12 @@ class LiveViews(Shown):
     def _unmeasured(self) -> bool:
         """Return whether the model has learned since what views need beside the history was taken."""
         run = self.looked_at.run
-        return run.step != self._looked and hasattr(run, "analyse") and any(view.needs for view in self.views)
+        return run.step != self._looked and any(view.needs for view in self.views)
 
     def _measure(self) -> None:
         """Take what views need beside the history, if the model has learned since or another layer is looked at."""
         run, needed = self.looked_at.run, [view for view in self.views if view.needs]
-        if not needed or not hasattr(run, "analyse"):
+        if not needed:
             return
         began = time.monotonic()
         anew = run.step != self._looked and began >= self._next_look

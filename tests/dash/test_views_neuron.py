@@ -15,7 +15,7 @@ from tlab_dash.live import LivePlot
 from tlab_dash.neuron_cards import SHADES, Excites, Writes, shade
 from tlab_dash.selection import Selection
 from tlab_dash.trail import PARTS
-from tlab_dash.views.measured import MEASURING, NO_MODEL
+from tlab_dash.views.measured import MEASURING
 from tlab_dash.views.units import neuron_needs
 
 
@@ -75,8 +75,6 @@ def test_until_it_is_measured_the_parts_are_empty_and_the_note_says_so(session):
         columns = shown(view, session)
         assert all(not len(column) for part in view.drawn(columns) for column in columns[part].values())
         assert view.note(columns) == MEASURING
-    del session.run.analyse
-    assert views.units.note(shown(views.units, session)) == NO_MODEL
 
 
 def test_units_are_sorted_by_how_much_they_vary(session):

@@ -17,7 +17,7 @@ from tlab_dash.live import LivePlot
 from tlab_dash.selection import QK_MEASURES, Selection
 from tlab_dash.trail import PARTS
 from tlab_dash.views.head_grid import short
-from tlab_dash.views.measured import MEASURING, NO_MODEL
+from tlab_dash.views.measured import MEASURING
 from tlab_dash.views.qk_distance import needs
 from tlab_dash.views.wording import QK_MEASURE_WORDS
 
@@ -194,8 +194,6 @@ def test_until_it_is_measured_nothing_is_drawn(session):
     assert all(not len(column) for part in views.qk_distance.drawn(columns) for column in columns[part].values())
     assert views.qk_distance.note(columns) == MEASURING
     assert np.isfinite(views.qk_distance.limits(columns)).all()
-    del session.run.analyse
-    assert views.qk_distance.note(views.qk_distance.columns(session.run, session.selection)) == NO_MODEL
 
 
 def test_the_line_is_the_chosen_heads_mean_and_the_band_its_spread(session):

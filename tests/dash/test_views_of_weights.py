@@ -14,7 +14,7 @@ from tlab_dash import views
 from tlab_dash.live import LivePlot
 from tlab_dash.selection import MEASURES, WEIGHT_MEASURES, Selection
 from tlab_dash.views import heat
-from tlab_dash.views.measured import MEASURING, NO_MODEL
+from tlab_dash.views.measured import MEASURING
 from tlab_dash.views.wording import MEASURE_WORDS, WEIGHT_MEASURE_WORDS, is_vector, whole_words
 
 
@@ -190,13 +190,6 @@ def test_another_matrix_is_awaited_and_the_ghosts_is_that_of_the_run(real):
         assert view.note(columns) == MEASURING
         assert view.needs(real.run, selection) == {"weights": {"parameter": "blocks.0.mlp.up.weight"}}
         assert np.isfinite(view.limits(columns)).all()
-
-
-def test_a_saved_run_has_no_weights_to_look_into(run):
-    del run.analyse
-    for view in (views.weight_spread, views.singular_values):
-        assert view.note(view.columns(run, Selection())) == NO_MODEL
-        hv.render(view(run), backend="bokeh")
 
 
 def test_past_steps_have_the_newest_weights_and_say_so(real):

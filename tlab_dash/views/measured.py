@@ -7,13 +7,12 @@ import numpy as np
 from tlab_dash.views.view import Table
 
 MEASURING = "Measuring …"
-NO_MODEL = "A saved run has no model here to measure. Train it on, and this is measured."
 
 
 def remark(run, selection, found) -> str:
     """Return what has to be said of an analysis `found` (None: not taken yet) before its numbers; mostly nothing."""
     if found is None:
-        return MEASURING if hasattr(run, "analyse") else NO_MODEL
+        return MEASURING
     step = found.attrs["step"]
     if selection.step is not None and selection.step != step:
         return f"Measured at step {step:,}; past steps were not kept."
@@ -29,7 +28,7 @@ def told(run, selection, found, **more) -> Table:
 def noted(table: Table, say) -> str:
     """Return the remark of such a part and, where something was measured, the sentence `say()` after it."""
     remark = str(table["remark"][0])
-    return remark if remark in (MEASURING, NO_MODEL) else " ".join(filter(None, (remark, say())))
+    return remark if remark == MEASURING else " ".join(filter(None, (remark, say())))
 
 
 def number(value: float, sign: bool = False) -> str:

@@ -139,8 +139,8 @@ class View:
         ghost      another run or Trainer to compare with
         theme      "light" or "dark", or a Theme
 
-        What the view needs beside the history is measured first; a saved run has no model for it, and parts stay empty.
-        Raises TypeError for what is no run and for an unknown keyword, ValueError for a value that can't be.
+        What the view needs beside the history is measured first. Raises TypeError for what is no run and for an unknown
+        keyword, ValueError for a value that can't be, and RunError for a saved run whose model can't be had any more.
         """
         run, ghost = run_of(run), None if ghost is None else run_of(ghost)
         selection = selected(run, selection, chosen)
@@ -182,12 +182,12 @@ class View:
         return f"step{'s' if len(read) > 1 else ''} {named}" if read else ""
 
     def measure(self, run, selection: Selection, anew: bool = False) -> None:
-        """Take what the view needs of a run beside its history, unless that is there; a saved run has no model for it.
+        """Take what the view needs of a run beside its history, unless that is there.
 
         anew  take it once more, as the model has learned since
         """
         for name, options in (self.needs(run, selection) if self.needs else {}).items():
-            if (anew or analysis(run, name, options) is None) and hasattr(run, "analyse"):
+            if anew or analysis(run, name, options) is None:
                 run.analyse(name, **options)
 
 

@@ -17,7 +17,7 @@ from tlab_core.experiment import Experiment
 from tlab_core.history import HistoryError
 from tlab_core.own_statistics import Statistic, StatisticError, recorded, variables_of
 from tlab_core.registry import did_you_mean
-from tlab_core.run import Mark, Run, Sample
+from tlab_core.run import LiveRun, Mark, Run, Sample
 from tlab_core.runs.checkpoint import FOLDER, MODEL, Checkpoint, divergence_of, fill, tensors
 from tlab_core.runs.components import of_other_code, with_absent
 from tlab_core.runs.damage import LOST, edited_settings, lost_checkpoint, settings_lost
@@ -69,7 +69,7 @@ class SavedRun(Run):
         except RunError as error:
             self.remarks.append(settings_lost(error))
 
-    advance, adjust, analyse, sample, write, write_choices, watch, unwatch, trainer = (OnlyLive() for _ in range(9))
+    advance, adjust, sample, write, write_choices, watch, unwatch, trainer = (OnlyLive() for _ in range(8))
 
     @property
     def name(self) -> str:
@@ -105,6 +105,21 @@ class SavedRun(Run):
         model, path = Transformer(self.experiment.architecture), self.folder / self.commit["checkpoint"] / MODEL
         fill(model, tensors(path), path, brought_back(self.other_code))
         return model
+
+    def analyse(self, name: str, **options: Any) -> xr.Dataset:
+        """Take a measure of the saved model that is not part of the history and keep it, see `LiveRun.analyse`.
+
+        Nothing in the folder changes. Raises RunError where the model, or the text that it learned, can't be had.
+        """
+        found = self._live.analyse(name, **options)
+        self.analyses = {**self.analyses, name: found}
+        return found
+
+    @cached_property
+    def _live(self) -> LiveRun:
+        from tlab_core.runs.resume import going_on  # which reads saved runs
+
+        return going_on(self)[0]
 
     @property
     def other_code(self) -> str:
