@@ -49,7 +49,7 @@ def test_a_new_run_has_all_that_was_recorded_before_and_all_that_comes(store, tm
     assert (saved.model.flat == run.model.flat).all()
 
 
-@pytest.mark.parametrize("asked", ["advance", "sample", "write", "trainer", "adjust", "analyse"])
+@pytest.mark.parametrize("asked", ["advance", "sample", "write", "trainer", "adjust", "watch"])
 def test_what_only_a_live_run_can_do_says_how_to_have_one(store, run, asked):
     store.create(run, "it").close()
     saved = store.open("it")

@@ -528,3 +528,12 @@ def test_the_dead_share_is_written_where_no_mark_is(run):
     (low, high), _ = views.layer_statistics.limits(columns)
     edges = np.sort(np.log10([low, *marks[np.isfinite(marks)], high]))
     assert np.min(abs(np.log10(marks) - np.log10(x))) == pytest.approx(np.diff(edges).max() / 2)
+
+
+def test_a_view_has_one_name_and_says_how_it_is_called():
+    for name, view in views.VIEWS.items():
+        if view.module.startswith("tlab_dash"):
+            assert getattr(views, name) is view
+            assert name in views.__all__
+    assert repr(views.loss).startswith("<the view 'loss': Loss. How surprised")
+    assert repr(views.loss).endswith("Of a run: views.loss(run)>")

@@ -16,7 +16,7 @@ from tlab_dash.selection import Selection
 from tlab_dash.views.long_loss import FACTOR, long_needs
 from tlab_dash.views.measured import MEASURING
 
-SCORES = {"qk_mean": views.long_mean, "qk_std": views.long_spread, "qk_max": views.long_largest}
+SCORES = {"qk_mean": views.long_qk_mean, "qk_std": views.long_qk_std, "qk_max": views.long_qk_max}
 LONG = [views.long_loss, *SCORES.values()]
 each_long = pytest.mark.parametrize("view", LONG, ids=lambda view: view.name)
 
@@ -128,19 +128,19 @@ def test_each_layer_is_a_line_and_the_chosen_one_bold(session, variable):
 
 def test_a_tap_chooses_the_nearest_line(session):
     found = measure(session.run)
-    columns = shown(views.long_spread, session)
+    columns = shown(views.long_qk_std, session)
     at = float(found["position"].values[5])
-    assert views.long_spread.pick(columns, at + 2, float(found["qk_std"].values[2, 5])) == {"layer": 2}
-    assert views.long_spread.pick(columns, -5.0, 1.0) is None
+    assert views.long_qk_std.pick(columns, at + 2, float(found["qk_std"].values[2, 5])) == {"layer": 2}
+    assert views.long_qk_std.pick(columns, -5.0, 1.0) is None
 
 
 def test_the_ghosts_layer_is_shown_where_it_has_one(session):
     session.ghost = fake_run(layers=1, heads=1, positions=12, records=2)
     measure(session.run)
     measure(session.ghost)
-    assert not len(shown(views.long_spread, session)["ghost"]["score"])
+    assert not len(shown(views.long_qk_std, session)["ghost"]["score"])
     session.selection.choose(session.run, layer=0)
-    assert len(shown(views.long_spread, session)["ghost"]["score"])
+    assert len(shown(views.long_qk_std, session)["ghost"]["score"])
 
 
 def test_numbers_that_broke_leave_finite_axes(session):

@@ -16,7 +16,7 @@ from tlab_dash.views.layer_statistics import PLACES, layer_statistics
 from tlab_dash.views.learning_rate import learning_rate
 from tlab_dash.views.live import live
 from tlab_dash.views.long_loss import long_loss
-from tlab_dash.views.long_scores import long_largest, long_mean, long_spread
+from tlab_dash.views.long_scores import long_qk_max, long_qk_mean, long_qk_std
 from tlab_dash.views.loss import loss
 from tlab_dash.views.own_statistic import own_statistic
 from tlab_dash.views.probe_text import breadcrumb, probe_text, reading
@@ -42,11 +42,53 @@ from tlab_dash.views.weight_spread import weight_spread
 from tlab_dash.views.wording import MEASURE_WORDS, WEIGHT_MEASURE_WORDS, parameter_words
 
 __all__ = [
-    "MEASURE_WORDS", "PLACES", "VIEWS", "WEIGHT_MEASURE_WORDS", "PictureError", "View", "ViewError", "all_heads",
-    "attention", "breadcrumb", "ensure_backend", "gradient_flow", "gradient_norm", "gradient_places", "gradient_ratio",
-    "gradient_sites", "head_history", "head_scores", "heads", "layer_statistics", "learning_rate", "live",
-    "long_largest", "long_loss", "long_mean", "long_spread", "loss", "own_statistic", "parameter_words", "probe_text", "qk",
-    "qk_distance", "qk_history", "qk_lengths", "qk_scores", "reading", "save", "signal", "signal_places",
-    "singular_values", "speed", "spread", "unit_histogram", "unit_shares", "units", "update_ratio", "weight_history",
-    "weight_map", "weight_spread",
+    "MEASURE_WORDS",
+    "PLACES",
+    "VIEWS",
+    "WEIGHT_MEASURE_WORDS",
+    "PictureError",
+    "View",
+    "ViewError",
+    "all_heads",
+    "attention",
+    "breadcrumb",
+    "ensure_backend",
+    "gradient_flow",
+    "gradient_norm",
+    "gradient_places",
+    "gradient_ratio",
+    "gradient_sites",
+    "head_history",
+    "head_scores",
+    "heads",
+    "layer_statistics",
+    "learning_rate",
+    "live",
+    "long_loss",
+    "long_qk_max",
+    "long_qk_mean",
+    "long_qk_std",
+    "loss",
+    "own_statistic",
+    "parameter_words",
+    "probe_text",
+    "qk",
+    "qk_distance",
+    "qk_history",
+    "qk_lengths",
+    "qk_scores",
+    "reading",
+    "save",
+    "signal",
+    "signal_places",
+    "singular_values",
+    "speed",
+    "spread",
+    "unit_histogram",
+    "unit_shares",
+    "units",
+    "update_ratio",
+    "weight_history",
+    "weight_map",
+    "weight_spread",
 ]

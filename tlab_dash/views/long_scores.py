@@ -164,11 +164,11 @@ def _view(variable: str, title: str, ylabel: str, caption: str, ratio: bool = Fa
     )
 
 
-long_mean = _view(
+long_qk_mean = _view(
     "qk_mean", "Match scores: mean", "mean score", "How well a position's characters match on average, a line a layer.")
-long_spread = _view(
+long_qk_std = _view(
     "qk_std", "Match scores: spread", "standard deviation",
     "How far apart scores lie. A bend at the dots is a drift.", ratio=True)
-long_largest = _view(
+long_qk_max = _view(
     "qk_max", "Match scores: largest", "largest score",
     "The best match that a position found before it, a line a layer.", ratio=True)

@@ -114,6 +114,7 @@ own_statistic = View(
     draw=draw,
     limits=limits,
     ghosts={"ghost": {"y": "size"}},
+    warning=lambda columns: "" if columns["measure"]["words"][0] else "This run records no statistic of your own.",
     fixed=("layers", "measure"),
     told=("told",),
     note=lambda columns: str(columns["told"]["words"][0]),

@@ -86,6 +86,9 @@ class View:
                 object.__setattr__(self, name, function)
         VIEWS.register(self.name)(self)
 
+    def __repr__(self) -> str:
+        return f"<the view {self.name!r}: {self.title}. {self.caption} Of a run: views.{self.name}(run)>"
+
     @property
     def home(self) -> tuple[str, str]:
         """The module that it is made in, and its name there: run again, it takes its own place, and no other's."""
