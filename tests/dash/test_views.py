@@ -537,3 +537,14 @@ def test_a_view_has_one_name_and_says_how_it_is_called():
             assert name in views.__all__
     assert repr(views.loss).startswith("<the view 'loss': Loss. How surprised")
     assert repr(views.loss).endswith("Of a run: views.loss(run)>")
+
+
+def test_a_view_that_is_called_lies_on_a_card_of_its_theme_and_one_on_a_page_on_the_pages(real_run):
+    for name, theme in {"light": LIGHT, "dark": DARK}.items():
+        alone = views.signal(real_run, theme=name)
+        for element in (alone, alone * hv.HLine(1.0)):
+            figure = hv.render(element, backend="bokeh")
+            assert (figure.background_fill_color, figure.border_fill_color) == (theme.surface, theme.surface)
+            assert (figure.background_fill_alpha, figure.border_fill_alpha) == (1, 1)
+    columns = views.signal.columns(real_run, Selection())
+    assert drawn(views.signal, columns, LIGHT)[0].background_fill_alpha == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bokeh.core.properties import value
 from bokeh.models import CustomJSTicker, CustomJSTickFormatter, GlyphRenderer, LegendItem, NoOverlap
 
@@ -58,6 +60,16 @@ def on_card(theme: Theme) -> dict:
         plot.handles["glyph"].update(background_fill_color=theme.surface, background_fill_alpha=0.85)
 
     return {"hooks": [hook]}
+
+
+def card(theme: Theme) -> Callable:
+    """Return a hook that lays a plot on a card of the theme's colour, where the page around it may have any."""
+
+    def hook(plot, element):
+        plot.state.update(background_fill_color=theme.surface, background_fill_alpha=1, border_fill_color=theme.surface,
+                          border_fill_alpha=1)  # fmt: skip
+
+    return hook
 
 
 def log_ticker() -> CustomJSTicker:

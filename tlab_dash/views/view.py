@@ -25,6 +25,7 @@ from tlab_dash.theme import LIGHT, Theme
 from tlab_dash.views import reach
 from tlab_dash.views.asked import run_of, selected, theme_of
 from tlab_dash.views.guarded import functions_of
+from tlab_dash.views.look import card
 from tlab_dash.views.reach import Range
 from tlab_dash.views.saving import SCALE, save
 
@@ -145,15 +146,18 @@ class View:
         What the view needs beside the history is measured first. Raises TypeError for what is no run and for an unknown
         keyword, ValueError for a value that can't be, and RunError for a saved run whose model can't be had any more.
         """
-        run, ghost = run_of(run), None if ghost is None else run_of(ghost)
+        run, ghost, theme = run_of(run), None if ghost is None else run_of(ghost), theme_of(theme)
         selection = selected(run, selection, chosen)
         self.measure(run, selection)
-        overlay = self.element(self.columns(run, selection, ghost), theme_of(theme))
+        overlay = self.element(self.columns(run, selection, ghost), theme)
         width, height = self.size
         overlay = overlay.opts(responsive=False, width=width, height=height, backend="bokeh")
         # HoloViews forgets an overlay's options when something is laid over it, but not those of its elements.
         options = hv.Store.lookup_options("bokeh", overlay, "plot").kwargs
-        next(iter(overlay)).opts(**{name: options[name] for name in KEPT if name in options}, backend="bokeh")
+        first = next(iter(overlay))
+        for element, more in ((first, {name: options[name] for name in KEPT if name in options}), (overlay, {})):
+            hooks = hv.Store.lookup_options("bokeh", element, "plot").kwargs.get("hooks", ())
+            element.opts(**more, hooks=[*hooks, card(theme)], backend="bokeh")
         return overlay
 
     def save(self, run, path, selection: Selection | None = None, ghost=None, theme: Theme | str = LIGHT, *,
