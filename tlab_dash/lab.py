@@ -38,9 +38,9 @@ from tlab_dash.writing import Writing
 TITLE = "Transformer Intuition Lab"
 REFRESH_MS = 200
 FIRST_RUN = 20  # seconds that a notebook's cell waits for the first run at most
-# While a run trains, pictures are drawn so often that it takes this share of the machine: every 1.5 s on 2 cores, 0.4 s on
-# 8. Six plots take a Chromium without a GPU 0.15 s of processor time, and five times a second took a third of 2 cores.
-DRAWING_SHARE, DRAWING_SECONDS = 0.05, 0.15
+# While a run trains, pictures are drawn so often that it takes this share of the machine: every 2 s on 2 cores, 0.5 s on
+# 8. Six plots take a Chromium without a GPU 0.1 s of processor time, and a step of training waits for the slower core.
+DRAWING_SHARE, DRAWING_SECONDS = 0.025, 0.1
 RUNS = {"name": "runs", "title": "Runs", "tall": 0}  # this page lies over the knobs too, as they turn none of its runs
 PLOTS = ("loss", "heads", "attention", "signal", "qk", "layer_statistics")  # in the order in which they are drawn
 
