@@ -44,7 +44,8 @@ def cell(registry, name="Mine", module="__main__", qualname="Mine"):
     return made
 
 
-def test_a_cell_that_is_run_again_replaces_its_class_and_nobody_elses():
+def test_a_cell_that_is_run_again_replaces_its_class_and_nobody_elses(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)  # not as in a notebook
     registry = Registry("shape")
     cell(registry, "First", qualname="First")
     cell(registry)
