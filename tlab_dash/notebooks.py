@@ -9,6 +9,7 @@ notebook shows the trained run and not the untrained one.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 import threading
@@ -71,12 +72,12 @@ def notebook(comms: str | None = None) -> None:
         hv.extension("bokeh", bokeh=False, holoviews=False, logo=False)
     pn.config.comms = way
     hv.Store.set_display_hook("html+js", LabelledData, _plotted)
+    _listen_again(kernel().kernel)
     if again:
         load_notebook(inline=True)
-    else:
-        _listen_again(kernel().kernel)
 
 
+@functools.cache  # once for each kernel, also where Panel was set up before
 def _listen_again(listening: Kernel) -> None:
     """Have a kernel look now and then for what a page has asked: while it answers it may miss that there is something.
 

@@ -31,7 +31,7 @@ def client(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_question_that_was_missed_is_heard_all_the_same(client):
-    client.execute("import tlab_dash; tlab_dash.notebook()", reply=True, timeout=120)
+    client.execute("import panel; panel.extension(); import tlab_dash; tlab_dash.notebook()", reply=True, timeout=120)
     client.execute(MISS_IT, reply=True, timeout=60)
     with pytest.raises(queue.Empty):  # lets the kernel come to where it misses what is asked next
         client.get_shell_msg(timeout=1.0)
