@@ -10,7 +10,7 @@ from tlab_core.generation import Choice, check_sampling
 from tlab_core.run import Sample
 
 LENGTH = 120  # characters of a text, and of what is kept of a longer one
-WRITING_SHARE = 0.015  # of the time, at most, while training,
+WRITING_SHARE = 0.01  # of the time, at most, while training,
 LONG_WRITING_SHARE = 0.08  # and for a longer text, as the page that asks for one draws no plots beside it
 LONGEST_PAUSE = 5.0  # seconds; on a slow machine a text that stands still would look like one that has been learned
 RACE_WRITES = 50  # steps between two texts of either run in a race, so that there are texts of equal steps

@@ -185,7 +185,7 @@ class LiveRun(Run):
         """Yield the characters that `write` does, each as a Choice: how likely the model held it, and which ones more."""
         tokens = self.tokenizer.encode(prompt)
         for choice in choices(self.model, tokens, len(tokens) + length, temperature, top_k, top_p, seed):
-            yield choice.named(lambda token: self.tokenizer.decode([token]))
+            yield choice.named(self.tokenizer.characters.__getitem__)
 
     def sample(self, prompt: str, length: int, temperature: float = 0.8, seed: int = 0, top_k: int | None = None,
                top_p: float | None = None) -> Sample:

@@ -144,14 +144,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", help="layers,width,heads,ff,batch,seq, or the beginning of one in the table")
     parser.add_argument("--seconds", type=positive(float), default=4.0, help="length of a window")
-    parser.add_argument("--rounds", type=positive(int), default=4, help="windows of each side")
+    parser.add_argument("--rounds", type=positive(int), default=8, help="windows of each side")
     given = parser.parse_args()
     size = sizes_of(parser, [given.size], SIZES)[0] if given.size else None
     labs, chosen = [], experiment(size)
 
     def page():
         labs.append(Lab(chosen))
-        return labs[-1].servable()
+        labs[-1].servable()  # what a page returns is served too, and all of it would be there twice
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -31,25 +31,30 @@ export function render({ model }) {
   if (share) find(".share-place").append(share);
 
   let status = model.status;
+  const [step, reset, pace, notice, left] = ['[data-action="step"]', '[data-action="reset"]', "select", ".notice", ".left"].map(find);
+  const figures = Object.fromEntries([...bar.querySelectorAll("[data-figure]")].map((node) => [node.dataset.figure, node]));
+  // Five times a second a browser works out anew what it takes to be changed, also where the same is written again.
+  const put = (object, name, value) => {
+    if (object[name] !== value) object[name] = value;
+  };
   const show = () => {
     const training = status.state === "training";
     const name = training ? "Pause" : "Train";
-    if (train.textContent !== name) train.textContent = name;
-    train.dataset.action = name.toLowerCase();
+    put(train, "textContent", name);
+    put(train.dataset, "action", name.toLowerCase());
     train.classList.toggle("primary", !training);
-    train.disabled = !status.ready || status.state === "stopped";
-    find('[data-action="step"]').disabled = !status.ready || training || status.state === "stopped";
-    find('[data-action="reset"]').disabled = !status.ready || (status.step === 0 && !training);
-    find('[data-figure="step"]').textContent = status.ready ? number.format(status.step) : "–";
-    find('[data-figure="loss"]').textContent = status.loss === null ? "–" : status.loss < 1000 ? status.loss.toFixed(2) : status.loss.toExponential(1).replace("+", "");
-    find('[data-figure="rate"]').textContent = status.rate === null ? "–" : number.format(status.rate);
-    find('[data-figure="left"]').textContent = status.left;
-    find(".left").hidden = !status.left;
-    find("select").value = status.pace;
-    const notice = find(".notice");
-    if (notice.textContent !== status.notice) notice.textContent = status.notice;
-    notice.title = status.notice;
-    bar.dataset.state = status.state;
+    put(train, "disabled", !status.ready || status.state === "stopped");
+    put(step, "disabled", !status.ready || training || status.state === "stopped");
+    put(reset, "disabled", !status.ready || (status.step === 0 && !training));
+    put(figures.step, "textContent", status.ready ? number.format(status.step) : "–");
+    put(figures.loss, "textContent", status.loss === null ? "–" : status.loss < 1000 ? status.loss.toFixed(2) : status.loss.toExponential(1).replace("+", ""));
+    put(figures.rate, "textContent", status.rate === null ? "–" : number.format(status.rate));
+    put(figures.left, "textContent", status.left);
+    put(left, "hidden", !status.left);
+    put(pace, "value", status.pace);
+    put(notice, "textContent", status.notice);
+    put(notice, "title", status.notice);
+    put(bar.dataset, "state", status.state);
   };
   for (const button of bar.querySelectorAll(".drive button"))
     button.addEventListener("click", () => model.send_msg({ action: button.dataset.action }));
