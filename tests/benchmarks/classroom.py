@@ -95,7 +95,8 @@ async def send(page, kind, content):
 
 async def look_on(address):
     protocols = ["bokeh", generate_jwt_token(generate_session_id())]
-    page = await websocket_connect(address, subprotocols=protocols, max_message_size=100_000_000)
+    # A busy server shakes hands late: it makes the pages of the others first.
+    page = await websocket_connect(address, subprotocols=protocols, max_message_size=100_000_000, connect_timeout=300)
     while '"ACK"' not in str(await page.read_message()):
         pass
     await send(page, "PULL-DOC-REQ", {})
