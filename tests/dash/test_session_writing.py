@@ -90,7 +90,7 @@ def test_writing_takes_its_share_of_the_time_that_a_run_gets_while_training(monk
 
         def write_choices(self, *how):
             nonlocal clock, writing
-            clock, writing = clock + 0.07, writing + 0.07
+            clock, writing = clock + 0.04, writing + 0.04
             yield Choice("e", 0.5, ())
 
     seat = Seat(SimpleNamespace(wake=lambda seat: None, waiting=lambda seat: (0, runs)), Timed)
