@@ -10,6 +10,7 @@ import logging
 import traceback
 
 import panel as pn
+from bokeh.document import Document
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 LOGS = ("asyncio", "bokeh.server.protocol_handler", "bokeh.server.views.ws", "panel.io.document")
@@ -24,6 +25,13 @@ def forget_closed_tabs() -> None:
     for connection in list(session._subscribed_connections) if session is not None else []:
         if is_closing(connection._socket):
             session.unsubscribe(connection)
+
+
+def is_shown(document: Document) -> bool:
+    """Return whether a browser has a page open."""
+    context = document.session_context
+    session = context.session if context is not None else None
+    return session is not None and any(not is_closing(connection._socket) for connection in session._subscribed_connections)
 
 
 def is_closing(socket: object) -> bool:

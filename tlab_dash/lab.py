@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 
 import panel as pn
 
@@ -12,7 +13,8 @@ from tlab_core.parallel import cores
 from tlab_dash import views
 from tlab_dash.architecture_map import STATISTICS, ArchitectureMap, broken_part, map_values, unavailable
 from tlab_dash.changes import Changes
-from tlab_dash.closed_tabs import forget_closed_tabs, keep_out_of_the_log
+from tlab_dash.closed_tabs import forget_closed_tabs, is_shown, keep_out_of_the_log
+from tlab_dash.coming_back import BROWSER_TABS, LONGEST_NAME, Return
 from tlab_dash.component import waiting_box
 from tlab_dash.controls import Knobs
 from tlab_dash.first_paint import show_at_once
@@ -78,6 +80,7 @@ class Lab(Shown):
         self._wanted = ""  # the page that was asked for last
         self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
         self._token = ""  # of the place that was kept for this page
+        self._return: Return | None = None  # what the tab showed before, while it is on its way
         self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or self.session.limits.opening(default_experiment()))
@@ -179,12 +182,23 @@ class Lab(Shown):
         # The document's own: with those of Panel, counting what is busy costs a tenth of a refresh.
         pn.state.curdoc.add_periodic_callback(self.refresh, REFRESH_MS)
 
+    def come_back(self, tab: str) -> None:
+        """Note which tab this page is in, by the tab's name; what it showed before it was loaded again goes on."""
+        if pn.state.curdoc is not None and len(tab) <= LONGEST_NAME:
+            document = weakref.ref(pn.state.curdoc)  # the name outlives the page
+            self._return = BROWSER_TABS.show(tab, self.session, lambda: document() is not None and is_shown(document()))
+            self.refresh()
+
     def refresh(self) -> None:
         """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them.
 
         While a page is on show, the bench's pictures wait.
         """
+        if self.session.closed:
+            return
         forget_closed_tabs()
+        if self._return is not None and self._return.is_over():
+            self._return = None
         self._hear()
         # A new run is drawn at once: beside its step and text, pictures of the one before would be taken for its own.
         new_run = self._page is None and self._drawn is not None and self._drawn[0] is not self.session.run

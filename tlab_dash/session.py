@@ -372,6 +372,8 @@ class Session(param.Parameterized):
 
     def poll(self) -> bool:
         """Bring home what the fleet has done; return whether anything is new."""
+        if self.closed:
+            return False
         seat = self._seat
         if self.idle.falls_asleep():
             self.rested = self.state == "training"
@@ -412,6 +414,26 @@ class Session(param.Parameterized):
             self.state = "training"
         else:
             self.state = "ready" if run is None or run.step == 0 else "paused"
+
+    def take_over(self, other: Session) -> None:
+        """Go on with what another session has: its runs, training or not, its knobs, and what is looked at.
+
+        The other one, whose page nobody sees any more, is left closed; a lesson that was on there has ended. The next
+        `poll` brings the runs.
+        """
+        with param.parameterized.discard_events(other):
+            other.leave_lesson()
+            other.stop_seeds()
+            self._let_go()
+            other._let_go.detach()
+            self._seat = other._seat
+            self._let_go = weakref.finalize(self, self._seat.close)
+            self._seen, self.rested, self.single_step = 0, other.rested, None
+            names = ("draft", "experiment", "problems", "request")
+            self.param.update(trouble="", **{name: getattr(other, name) for name in names})
+            self.selection.param.update(**{
+                name: value for name, value in other.selection.param.values().items() if name != "name"})
+            other.close()
 
     @property
     def closed(self) -> bool:

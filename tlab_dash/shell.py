@@ -63,6 +63,10 @@ class Shell(Outermost, Component):
         super().__init__(sizing_mode="stretch_width", **params)
         self._lab, self._session = lab, lab.session
 
+    def on_tab_name(self, name: str) -> None:
+        """Go on with what this tab had before it loaded the page once more."""
+        self._lab.come_back(str(name))
+
     def on_theme(self, theme: str) -> None:
         """Dress the plots in the theme that the page has."""
         if theme in THEMES:

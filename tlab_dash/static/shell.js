@@ -187,10 +187,25 @@ function placeOf(hash) {
   }
 }
 
+// By this name the server knows what the tab showed before its page was loaded again. Another address in the same tab is
+// another page, and begins with what it asks for.
+function tabName() {
+  const fresh = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  try {
+    const [visit] = performance.getEntriesByType("navigation");
+    const name = (visit?.type === "reload" && sessionStorage.getItem("tlab-tab")) || fresh;
+    sessionStorage.setItem("tlab-tab", name);
+    return name;
+  } catch {
+    return fresh; // a browser that keeps nothing
+  }
+}
+
 export function render({ model, view }) {
   const alone = !model.embedded; // in a notebook the address, the colours around it and the keys are not the lab's
   if (alone) drawWithoutStyleSheets();
   else sayNothingTwice(view.model.document);
+  if (alone) model.send_msg({ tab_name: tabName() }); // before the address speaks of a lesson
   const page = document.createElement("div");
   page.className = alone ? "bench" : "bench embedded";
   page.innerHTML = PAGE;
