@@ -59,7 +59,7 @@ class Knobs(Component):
 
     groups = param.List(default=[], doc="What each knob is called, offers and explains.")
     values = param.Dict(default={}, doc="Value by full name.")
-    unheeded = param.List(default=[], doc="Full names of the knobs that the chosen optimizer has no use for.")
+    unheeded = param.Dict(default={}, doc="Why it changes nothing as the others stand, by the full name of a knob.")
     problems = param.List(default=[], doc="knob, message, and the words on the button that fixes it.")
     summary = param.String(default="", doc="What the draft costs: parameters, memory, time of a step.")
     warning = param.String(default="", doc="Why it would not fit; empty where it would.")
@@ -90,7 +90,8 @@ class Knobs(Component):
         self.param.update(
             texts=[{"value": name, "label": text_name(name), "title": corpus_title(name)} for name in self._own.offered],
             values={name: knob_value(session.draft, name) for name in names},
-            unheeded=[f"training.{name}" for name in session.draft.training.unheeded],
+            unheeded={f"{part}.{name}": f"{why[:1].upper()}{why[1:]}." for part in ("architecture", "training")
+                      for name, why in getattr(session.draft, part).unheeded.items()},
             problems=[self._describe(i, problem) for i, problem in enumerate(session.problems)],
             **self._cost(),
         )

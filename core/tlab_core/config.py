@@ -2,6 +2,7 @@
 
 
 from tlab_core.activations import ACTIVATIONS
+from tlab_core.extensions import origin
 from tlab_core.knobs import BooleanKnob, ChoiceKnob, CountOrAutoKnob, IntegerKnob, NumberKnob
 from tlab_core.norms import NORMS
 from tlab_core.optimizers import OPTIMIZERS
@@ -72,6 +73,13 @@ class Architecture(Settings):
     def head_dim(self) -> int:
         """Return how many numbers each head works with."""
         return self.hidden_dim // self.num_heads
+
+    @property
+    def unheeded(self) -> dict[str, str]:
+        """Return the layout of the norms where there is no norm: then all of the lab's own are x + f(x)."""
+        if self.norm_type != "None" or any(origin(layout) is not None for _, layout in RESIDUALS.items()):
+            return {}
+        return {"residual_type": "without a norm all layouts are the same"}
 
     def _heads_fit(self, heads: int, width: int) -> bool:
         even = not POSITIONS.look(self.pos_encoding_type).needs_even_head_dim or (width // heads) % 2 == 0
@@ -165,11 +173,12 @@ class Training(Settings):
         "but take half a second to start; auto takes them for large models. It never changes a number."))
 
     @property
-    def unheeded(self) -> list[str]:
-        """Return the knobs that the chosen optimizer doesn't heed, of those that others do."""
+    def unheeded(self) -> dict[str, str]:
+        """Return what other optimizers heed and the chosen one doesn't, and what a constant schedule has no use for."""
         heeded = OPTIMIZERS.look(self.optimizer).uses
         others = dict.fromkeys(knob for _, kind in OPTIMIZERS.items() for knob in kind.uses)
-        return [knob for knob in others if knob not in heeded]
+        found = {knob: f"{self.optimizer} has no use for it" for knob in others if knob not in heeded}
+        return found | ({"min_learning_rate": "a constant schedule never goes down"} if self.schedule == "constant" else {})
 
     @property
     def resolved_min_learning_rate(self) -> float:

@@ -93,6 +93,11 @@ class Settings(Described, param.Parameterized):
         """Return what doesn't go together; an empty list means that the settings can be used."""
         return self.missing()
 
+    @property
+    def unheeded(self) -> dict[str, str]:
+        """Return the knobs that change nothing as the others stand, each with why."""
+        return {}
+
     def missing(self) -> list[Problem]:
         """Return the components that are named and not here, as settings of a run may have it: it can only be looked at."""
         return [Missing(knob, value, value.message.rstrip("."), {knob: self.param[knob].default})

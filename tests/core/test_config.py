@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tlab_core import Architecture, SettingsError, Training
+from tlab_core import Architecture, SettingsError, Training, Transformer
 from tlab_core.knobs import ChoiceKnob, KnobError
 from tlab_core.optimizers import OPTIMIZERS
+from tlab_core.residuals import RESIDUALS, PreLN
 
 SETTINGS = [Architecture, Training]
 
@@ -115,10 +116,40 @@ def test_training_problems():
 
 
 def test_what_an_optimizer_does_not_heed():
-    assert Training().unheeded == []
+    assert Training().unheeded == {}
     assert sorted(Training(optimizer="SGD").unheeded) == ["beta1", "beta2", "weight_decay"]
     assert sorted(Training(optimizer="momentum").unheeded) == ["beta2", "weight_decay"]
-    assert Training(optimizer="Adam").unheeded == ["weight_decay"]
+    assert Training(optimizer="Adam").unheeded == {"weight_decay": "Adam has no use for it"}
+
+
+def test_a_constant_schedule_has_no_use_for_where_others_end():
+    assert list(Training(schedule="constant").unheeded) == ["min_learning_rate"]
+    assert Training(schedule="linear").unheeded == {}
+
+
+def test_without_a_norm_its_place_changes_no_number():
+    assert Architecture().unheeded == {}
+    tokens, losses = np.arange(12).reshape(2, 6), []
+    for layout in RESIDUALS.names():
+        architecture = Architecture(
+            vocab_size=12, hidden_dim=16, num_layers=2, num_heads=2, norm_type="None", residual_type=layout)
+        assert list(architecture.unheeded) == ["residual_type"]
+        losses.append(Transformer(architecture).forward(tokens))
+    for other in losses[1:]:
+        np.testing.assert_array_equal(losses[0], other)
+
+
+def test_a_layout_of_ones_own_may_change_more_than_where_norms_stand(monkeypatch):
+    class Twice(PreLN):
+        pass
+
+    monkeypatch.setattr(Twice, "__module__", "somebodys.layouts")
+    before = RESIDUALS.so_far()
+    try:
+        RESIDUALS.register("Twice")(Twice)
+        assert Architecture(norm_type="None").unheeded == {}
+    finally:
+        RESIDUALS.restore(before)
 
 
 def test_the_optimizer_knob_tells_every_optimizers_usual_rate():

@@ -110,7 +110,7 @@ def test_a_momentum_has_stops_near_one():
 
 
 def test_what_the_optimizer_has_no_use_for_is_greyed_out(knobs):
-    assert knobs.unheeded == []
+    assert knobs.unheeded == {}
     for optimizer, idle in (("SGD", {"beta1", "beta2", "weight_decay"}), ("Adam", {"weight_decay"}), ("Lion", set())):
         knobs._handle_msg({"turn": {"knob": "training.optimizer", "value": optimizer}})
         assert set(knobs.unheeded) == {f"training.{knob}" for knob in idle}
@@ -231,3 +231,10 @@ def test_where_free_memory_is_not_known_nothing_is_claimed():
 def test_a_fix_of_several_knobs_names_them_all():
     problem = type("P", (), {"fix": {"architecture.num_heads": 8, "training.learning_rate": 1e-4}})()
     assert fix_label(EXPERIMENT, problem) == "Set Heads to 8 and Learning rate to 0.0001"
+
+
+def test_a_knob_that_changes_nothing_says_why(knobs):
+    knobs._handle_msg({"turn": {"knob": "architecture.norm_type", "value": "None"}})
+    assert knobs.unheeded == {"architecture.residual_type": "Without a norm all layouts are the same."}
+    knobs._handle_msg({"turn": {"knob": "training.schedule", "value": "constant"}})
+    assert knobs.unheeded["training.min_learning_rate"] == "A constant schedule never goes down."

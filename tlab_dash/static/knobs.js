@@ -104,7 +104,7 @@ export function render({ model }) {
     Object.assign(button, { type: "button", className: "help", textContent: "?" });
     button.setAttribute("aria-label", `What is ${knob.label}? ${knob.doc}`);
     const open = () => {
-      tip.textContent = knob.doc;
+      tip.textContent = [model.unheeded[knob.name], knob.doc].filter(Boolean).join(" ");
       tip.hidden = false;
       const at = button.getBoundingClientRect();
       const edge = panel.getBoundingClientRect().right; // beside the panel, or in it below the knob where there is no room
@@ -174,10 +174,10 @@ export function render({ model }) {
   };
   const grey = () => {
     for (const line of panel.querySelectorAll(".knob")) {
-      const idle = model.unheeded.includes(line.dataset.knob);
-      line.classList.toggle("idle", idle);
-      line.title = idle ? "The chosen optimizer has no use for this." : "";
-      line.querySelector("select, input").disabled = idle;
+      const why = model.unheeded[line.dataset.knob] ?? "";
+      line.classList.toggle("idle", why !== "");
+      line.title = why;
+      line.querySelector("select, input").disabled = why !== "";
     }
   };
   const explain = (problem) => {

@@ -147,13 +147,13 @@ def _unit(unit: str, value: Any) -> str:
 
 
 def _worked_out(settings: Settings, knob: str) -> str:
-    """Return what a knob that is left open comes to, and whether the optimizer has a use for it."""
+    """Return what a knob that is left open comes to, or why it changes nothing as the others stand."""
+    if why := settings.unheeded.get(knob):
+        return why
     if isinstance(settings, Architecture) and knob == "ff_dim" and settings.ff_dim is None:
         gated = ACTIVATIONS.look(settings.activation_type).gated
         return f"{settings.resolved_ff_dim} units: {'8/3' if gated else '4'} × hidden_dim"
     if isinstance(settings, Training):
-        if knob in settings.unheeded:
-            return f"{settings.optimizer} has no use for it"
         if knob == "min_learning_rate" and settings.min_learning_rate is None:
             return f"{settings.resolved_min_learning_rate:g} per step: a tenth of learning_rate"
         if knob == "statistics_every" and settings.statistics_every == "auto":
