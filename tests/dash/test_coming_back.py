@@ -6,7 +6,6 @@ from tests.dash.driven import DrivenRun, settle
 from tlab_core.experiment import default_experiment
 from tlab_core.lessons import LESSONS
 from tlab_dash.coming_back import PATIENCE, BrowserTabs
-from tlab_dash.fleet import Fleet
 from tlab_dash.seat import GHOST_STEPS
 from tlab_dash.session import Session
 
@@ -29,9 +28,9 @@ def tabs(clock):
 
 
 @pytest.fixture
-def opened():
+def opened(fleet):
     """Return a function that opens a session with a run, as each page has one."""
-    fleet, sessions = Fleet(slice_seconds=0.02), []
+    sessions = []
 
     def one():
         session = Session(fleet=fleet, open_run=DrivenRun)
@@ -42,7 +41,6 @@ def opened():
     yield one
     for session in sessions:
         session.close()
-    fleet.close()
 
 
 def trained(session, step=GHOST_STEPS):

@@ -16,7 +16,6 @@ from tlab_core.settings import SettingsError
 from tlab_dash import limits as server
 from tlab_dash import run_bar, sharing, waiting
 from tlab_dash.controls import Knobs
-from tlab_dash.fleet import Fleet
 from tlab_dash.idle import Idle
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.limits import Places, plain_page, server_limits, within
@@ -26,13 +25,6 @@ from tlab_dash.session import Session
 from tlab_dash.waiting import WaitingRoom
 
 FIRST = default_experiment()
-
-
-@pytest.fixture
-def fleet():
-    fleet = Fleet(slice_seconds=0.02)
-    yield fleet
-    fleet.close()
 
 
 @pytest.fixture

@@ -7,17 +7,9 @@ import pytest
 from tests.dash.driven import DrivenRun, breaking, settle
 from tlab_core.experiment import default_experiment
 from tlab_dash import race
-from tlab_dash.fleet import Fleet
 from tlab_dash.race import LEG
 from tlab_dash.seat import Seat
 from tlab_dash.session import Session
-
-
-@pytest.fixture
-def fleet():
-    fleet = Fleet(slice_seconds=0.02)
-    yield fleet
-    fleet.close()
 
 
 def wait(condition, seconds=10):

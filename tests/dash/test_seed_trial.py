@@ -14,7 +14,6 @@ from tlab_core.history import History
 from tlab_core.run import Mark
 from tlab_core.schema import coordinates
 from tlab_dash.changes import Changes, actions, told, verdict
-from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.seed_trial import SeedTrial, loss_at, reseeded
 from tlab_dash.session import Session
@@ -67,13 +66,6 @@ class ValidatedRun(DrivenRun):
 def at(run, step):
     run.advance(seconds=10, until=step)
     return run
-
-
-@pytest.fixture
-def fleet():
-    fleet = Fleet(slice_seconds=0.02)
-    yield fleet
-    fleet.close()
 
 
 @pytest.fixture

@@ -8,25 +8,9 @@ import pytest
 from tests.dash.driven import DrivenRun, breaking, settle
 from tlab_core.experiment import default_experiment
 from tlab_core.settings import Problem, SettingsError
-from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import differences, with_knobs
 from tlab_dash.seat import GHOST_STEPS
 from tlab_dash.session import Session
-
-
-@pytest.fixture
-def fleet():
-    fleet = Fleet(slice_seconds=0.02)
-    yield fleet
-    fleet.close()
-
-
-@pytest.fixture
-def session(fleet):
-    session = Session(fleet=fleet, open_run=DrivenRun)
-    settle(session, lambda: session.run is not None)
-    yield session
-    session.close()
 
 
 def train_to(session, step):

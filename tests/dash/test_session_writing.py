@@ -10,26 +10,10 @@ from tests.dash.driven import DrivenRun, breaking, settle
 from tests.dash.test_session import train_to
 from tlab_core.experiment import default_experiment
 from tlab_core.generation import Choice, GenerationError
-from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
 from tlab_dash.scribe import LENGTH, LONG_WRITING_SHARE, WRITING_SHARE, Request
 from tlab_dash.seat import Seat
 from tlab_dash.session import Session
-
-
-@pytest.fixture
-def fleet():
-    fleet = Fleet(slice_seconds=0.02)
-    yield fleet
-    fleet.close()
-
-
-@pytest.fixture
-def session(fleet):
-    session = Session(fleet=fleet, open_run=DrivenRun)
-    settle(session, lambda: session.run is not None)
-    yield session
-    session.close()
 
 
 def test_a_new_temperature_writes_at_once_though_paused(session):
