@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 
-WATCHED = 5.0  # seconds: the pace is that of so long
+WATCHED = 12.0  # seconds: the pace is that of so long, as in fewer the time left would jump with every look inside
 ENOUGH = 2.0  # seconds to watch before anything is said
 
 

@@ -32,8 +32,8 @@ def test_the_pace_of_the_last_seconds_tells_how_long_it_takes():
 
 
 def test_an_older_pace_is_forgotten():
-    slow = [(second, 1000 - second) for second in range(10)]
-    fast = [(10 + second, 900 - 100 * second) for second in range(int(WATCHED) + 2)]
+    slow = [(second, 9000 - second) for second in range(10)]
+    fast = [(10 + second, 8000 - 100 * second) for second in range(int(WATCHED) + 2)]
     assert watched(slow + fast)[-1] == pytest.approx(fast[-1][1] / 100, rel=0.05)
 
 
