@@ -81,7 +81,6 @@ class Lab(Shown):
         self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
         self._token = ""  # of the place that was kept for this page
         self._return: Return | None = None  # what the tab showed before, while it is on its way
-        self._asked_early: str | None = None  # the page that an address opens with, until the browser has the document
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or self.session.limits.opening(default_experiment()))
         self.run_bar = RunBar(self.session, share=self.sharing)
@@ -164,7 +163,7 @@ class Lab(Shown):
         self.sharing.served = is_served()
         # Not before the browser has the page: what changes between sending the document and hearing that it has arrived
         # is dropped, so a model that is built in just that moment would never be seen.
-        self._asked_early = ""
+        self.shell.is_coming = True
         pn.state.onload(self._start_clock)
         # Without Panel's model of the address, which answers each Back with an entry of its own, without the settings.
         return super().servable(title=title, location=False, **keywords)
@@ -174,10 +173,8 @@ class Lab(Shown):
             self.close()
             self.shell.turn_away()
             return
-        name, self._asked_early = self._asked_early, None
         with pn.io.hold():
-            if name:
-                self.show_page(name)
+            self.shell.has_come()
             self.refresh()
         # The document's own: with those of Panel, counting what is busy costs a tenth of a refresh.
         pn.state.curdoc.add_periodic_callback(self.refresh, REFRESH_MS)
@@ -187,7 +184,11 @@ class Lab(Shown):
         if pn.state.curdoc is not None and len(tab) <= LONGEST_NAME:
             document = weakref.ref(pn.state.curdoc)  # the name outlives the page
             self._return = BROWSER_TABS.show(tab, self.session, lambda: document() is not None and is_shown(document()))
-            self.refresh()
+            self._take_over()
+
+    def _take_over(self) -> None:
+        if self._return is not None and self._return.is_over():
+            self._return = None
 
     def refresh(self) -> None:
         """Show what the fleet has done since the last time: figures and text at once, pictures when it is time for them.
@@ -197,8 +198,7 @@ class Lab(Shown):
         if self.session.closed:
             return
         forget_closed_tabs()
-        if self._return is not None and self._return.is_over():
-            self._return = None
+        self._take_over()
         self._hear()
         # A new run is drawn at once: beside its step and text, pictures of the one before would be taken for its own.
         new_run = self._page is None and self._drawn is not None and self._drawn[0] is not self.session.run
@@ -266,9 +266,6 @@ class Lab(Shown):
 
     def show_page(self, name: str) -> None:
         """Turn to a page in place of the bench, which is "". Of several asked for in a row, only the last is drawn."""
-        if self._asked_early is not None:
-            self._asked_early = name
-            return
         if name == self._wanted:
             return
         self._wanted = name

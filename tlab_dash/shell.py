@@ -62,6 +62,21 @@ class Shell(Outermost, Component):
     def __init__(self, lab, **params):
         super().__init__(sizing_mode="stretch_width", **params)
         self._lab, self._session = lab, lab.session
+        self.is_coming = False  # whether the browser does not have all of the page yet
+        self._asked_early = {}  # what it asked for meanwhile
+
+    def _handle_msg(self, message) -> None:
+        # What is shown while a page is being drawn there is lost on the way, and nothing would show it again.
+        if self.is_coming and isinstance(message, dict):
+            self._asked_early |= message
+        else:
+            super()._handle_msg(message)
+
+    def has_come(self) -> None:
+        """Do what was asked for while the page was on its way: of each kind the last, in the order of the first."""
+        self.is_coming = False
+        super()._handle_msg(self._asked_early)
+        self._asked_early = {}
 
     def on_tab_name(self, name: str) -> None:
         """Go on with what this tab had before it loaded the page once more."""
