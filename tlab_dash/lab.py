@@ -80,6 +80,7 @@ class Lab(Shown):
         self._wanted = ""  # the page that was asked for last
         self._turning = self._drawing = False  # whether the next page, or the next picture of the bench, is on its way
         self._token = ""  # of the place that was kept for this page
+        self._is_there = lambda: True  # whether a browser shows it
         self._return: Return | None = None  # what the tab showed before, while it is on its way
         self.knobs = Knobs(self.session)
         self.sharing = Sharing(self.session, experiment or self.session.limits.opening(default_experiment()))
@@ -160,6 +161,8 @@ class Lab(Shown):
             return WaitingRoom(places).servable(title=title)
         show_at_once(pn.state.curdoc)
         pn.state.on_session_destroyed(lambda context: self._leave())
+        document = weakref.ref(pn.state.curdoc)  # what others ask may outlive the page
+        self._is_there = lambda: document() is not None and is_shown(document())
         self.sharing.served = is_served()
         # Not before the browser has the page: what changes between sending the document and hearing that it has arrived
         # is dropped, so a model that is built in just that moment would never be seen.
@@ -169,7 +172,7 @@ class Lab(Shown):
         return super().servable(title=title, location=False, **keywords)
 
     def _start_clock(self) -> None:
-        if not PLACES.take(self, self.session.limits.sessions, self._token):
+        if not PLACES.take(self, self.session.limits.sessions, self._token, self._is_there):
             self.close()
             self.shell.turn_away()
             return
@@ -181,9 +184,8 @@ class Lab(Shown):
 
     def come_back(self, tab: str) -> None:
         """Note which tab this page is in, by the tab's name; what it showed before it was loaded again goes on."""
-        if pn.state.curdoc is not None and len(tab) <= LONGEST_NAME:
-            document = weakref.ref(pn.state.curdoc)  # the name outlives the page
-            self._return = BROWSER_TABS.show(tab, self.session, lambda: document() is not None and is_shown(document()))
+        if len(tab) <= LONGEST_NAME:
+            self._return = BROWSER_TABS.show(tab, self.session, self._is_there)
             self._take_over()
 
     def _take_over(self) -> None:

@@ -40,20 +40,20 @@ class _Kept:
 class Places:
     """Which pages are open, of as many as a server has places for, and who waits for one.
 
-    A page has a place from the moment at which its browser has come. What was only sent has none: it may have been for
+    A page has a place from when its browser has come until that leaves. What was only sent has none: it may have been for
     somebody who asked whether the server answers, and no browser ever comes. A place that is free belongs to who has waited
     longest; it is kept for them for a while, under a token that they bring along.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._taken = weakref.WeakSet()
+        self._taken = weakref.WeakKeyDictionary()  # page -> whether its browser is there, to be asked
         self._sent = weakref.WeakSet()  # pages whose browser has not come yet
         self._line: list[weakref.ref] = []  # who waits, who has waited longest first
         self._called: dict[str, _Kept] = {}  # places that are kept, by token
 
     def __len__(self) -> int:
-        return len(self._taken)
+        return sum(is_there() for is_there in self._taken.values())
 
     def send(self, page: object, places: int | None, token: str = "") -> bool:
         """Note that `page` is sent to a browser, unless all of the `places` (None: there is no end of them) are taken."""
@@ -67,19 +67,23 @@ class Places:
         self._sent.add(page)
         return True
 
-    def take(self, page: object, places: int | None, token: str = "") -> bool:
-        """Give `page`, whose browser has come, one of the places; False when all were taken meanwhile."""
+    def take(self, page: object, places: int | None, token: str = "", is_there: Callable[[], bool] = lambda: True) -> bool:
+        """Give `page`, whose browser has come, one of the places; False when all were taken meanwhile.
+
+        is_there()  tells whether the browser still shows the page. A server lets go of one that nobody sees only after half
+                    a minute, in which who has loaded it once more would find no place
+        """
         self._sent.discard(page)
         kept = token in self._kept()
         if places is not None and not kept and self._free(places) < 1:
             return False
         self._called.pop(token, None)
-        self._taken.add(page)
+        self._taken[page] = is_there
         return True
 
     def leave(self, page: object) -> None:
         """Give back the place that a page has, or in the line, if it has one."""
-        self._taken.discard(page)
+        self._taken.pop(page, None)
         self._sent.discard(page)
         self._line = [other for other in self._waiting() if other() is not page]
 
@@ -102,7 +106,7 @@ class Places:
         return token
 
     def _free(self, places: int) -> int:
-        return places - len(self._taken) - len(self._kept())
+        return places - len(self) - len(self._kept())
 
     def _kept(self) -> dict[str, _Kept]:
         self._called = {token: kept for token, kept in self._called.items() if kept.until > self._clock()}

@@ -9,6 +9,7 @@ from tlab_core.registry import UnknownNameError
 from tlab_dash.architecture_map import STATISTICS
 from tlab_dash.component import STATIC, STYLE, Component
 from tlab_dash.lessons.card import LESSON_STYLE
+from tlab_dash.limits import TOKEN
 from tlab_dash.notebooks import Outermost
 from tlab_dash.theme import THEMES, css_variables
 from tlab_dash.views.roles import KEY
@@ -36,6 +37,7 @@ class Shell(Outermost, Component):
         "What the names on a card mean: a title, and rows of a name and its meaning."))
     words = param.List(default=on_the_page(), constant=True, doc="Words that stand about the page, and what each means.")
     colours = param.String(default=COLOURS, doc="The theme's custom properties as css.")
+    token = param.String(default=TOKEN, constant=True, doc="The name under which an address brings along a kept place.")
     embedded = param.Boolean(default=False, doc="Whether it is a part of a page that is not its own, such as a notebook.")
 
     run_bar = pn.custom.Child()

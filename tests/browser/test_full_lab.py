@@ -36,3 +36,32 @@ def test_one_is_told_where_one_stands_and_the_lab_opens_by_itself(narrow_lab, ch
     assert third.locator(".texts .now").count() == 0
     for tab in (second, third):
         tab.close()
+
+
+@pytest.fixture
+def slow_to_forget(tmp_path):
+    """A lab with a single place, that keeps a page for as long as servers do when its browser has left."""
+    with served(tmp_path / "log.txt", TLAB_MAX_SESSIONS="1", TLAB_RUNS=str(tmp_path / "runs")) as address:
+        yield address
+
+
+def test_who_loads_the_page_again_in_a_full_lab_keeps_the_place_and_the_run(slow_to_forget, chromium):
+    tab = chromium.new_page()
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(slow_to_forget + SMALL)
+    tab.locator(".texts .now").wait_for()
+    tab.get_by_role("button", name="Train", exact=True).click()
+    figure = tab.locator('[data-figure="step"]')
+
+    def reaches(step):
+        for _ in range(300):
+            if int(figure.inner_text().replace(",", "").replace("–", "-1")) > step:
+                return
+            tab.wait_for_timeout(100)
+        raise AssertionError(f"never past step {step}")
+
+    reaches(60)
+    tab.reload()
+    tab.locator(".texts .now").wait_for()
+    reaches(60)
+    tab.close()

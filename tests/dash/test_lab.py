@@ -85,6 +85,20 @@ def test_who_comes_when_all_places_were_taken_meanwhile_comes_again(lab, monkeyp
     assert lab.session.run is None  # nothing trains for it
 
 
+def test_what_a_page_asks_for_while_it_is_drawn_waits_until_all_of_it_has_come(lab, monkeypatch):
+    done = []
+    for name in ("on_page", "on_lesson", "on_tab_name"):
+        monkeypatch.setattr(lab.shell, name, lambda value, name=name: done.append((name, value)))
+    lab.shell.is_coming = True
+    for message in ({"tab_name": "a tab"}, {"page": "weights"}, {"lesson": ""}, {"page": "code"}, "nonsense"):
+        lab.shell._handle_msg(message)
+    assert done == []
+    lab.shell.has_come()
+    assert done == [("on_tab_name", "a tab"), ("on_page", "code"), ("on_lesson", "")]
+    lab.shell._handle_msg({"page": ""})
+    assert done[-1] == ("on_page", "")
+
+
 def test_before_training_every_part_shows_something(lab):
     assert set(lab._plots) == set(PLOTS)
     assert lab.run_bar.status["step"] == 0

@@ -160,6 +160,22 @@ def test_as_many_pages_are_open_as_there_are_places():
     assert all(places.take(page, None) for page in [Page() for _ in range(100)])
 
 
+def test_a_page_that_its_browser_has_left_has_no_place():
+    places, left, stays = Places(), Page(), Page()
+    there = [True]
+    assert places.take(left, 2, is_there=lambda: there[0])
+    assert places.take(stays, 2)
+    again = Page()
+    assert not places.send(again, 2)
+    there[0] = False  # as it loads the page once more
+    assert len(places) == 1
+    assert places.send(again, 2)
+    assert places.take(again, 2)
+    assert not places.send(Page(), 2)
+    places.leave(left)
+    assert len(places) == 2
+
+
 def test_a_page_that_was_only_sent_has_no_place():
     places, asked, visitor = Places(), Page(), Page()
     assert places.send(asked, 1)  # somebody asks whether the server answers, and no browser comes

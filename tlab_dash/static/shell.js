@@ -187,13 +187,14 @@ function placeOf(hash) {
   }
 }
 
-// By this name the server knows what the tab showed before its page was loaded again. Another address in the same tab is
-// another page, and begins with what it asks for.
-function tabName() {
+// By this name the server knows what the tab showed before its page was loaded again, be it by way of a place in the line.
+// Another address in the same tab is another page, and begins with what it asks for.
+function tabName(token) {
   const fresh = crypto.getRandomValues(new Uint32Array(4)).join("-");
   try {
     const [visit] = performance.getEntriesByType("navigation");
-    const name = (visit?.type === "reload" && sessionStorage.getItem("tlab-tab")) || fresh;
+    const again = visit && (visit.type === "reload" || new URL(visit.name).searchParams.has(token));
+    const name = (again && sessionStorage.getItem("tlab-tab")) || fresh;
     sessionStorage.setItem("tlab-tab", name);
     return name;
   } catch {
@@ -205,7 +206,7 @@ export function render({ model, view }) {
   const alone = !model.embedded; // in a notebook the address, the colours around it and the keys are not the lab's
   if (alone) drawWithoutStyleSheets();
   else sayNothingTwice(view.model.document);
-  if (alone) model.send_msg({ tab_name: tabName() }); // before the address speaks of a lesson
+  if (alone) model.send_msg({ tab_name: tabName(model.token) }); // before the address speaks of a lesson
   const page = document.createElement("div");
   page.className = alone ? "bench" : "bench embedded";
   page.innerHTML = PAGE;
