@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tlab_core.blame import in_words
+from tlab_core.crew import WorkerError
 from tlab_core.parallel import one_blas_thread
 from tlab_core.runs import RunError, RunStore
 from tlab_dash.keeping import Keeper
@@ -23,6 +24,7 @@ from tlab_dash.measuring import Measuring
 from tlab_dash.race import Race, target, turn
 from tlab_dash.scribe import RACE_WRITES, Request, Scribe, Text
 
+AGAIN = "That can happen where memory runs out. Reset begins the run anew; a smaller model or batch takes less."
 GHOST_STEPS = 50  # a run must have come this far to be worth comparing with
 
 
@@ -282,7 +284,8 @@ class Seat:
 
     def _complain(self, error: Exception) -> None:
         self.problems = getattr(error, "problems", [])
-        self.error = in_words(error)
+        # A worker's error goes on with advice for who wrote `Trainer(...)`; on a page there is none.
+        self.error = f"The run can't go on: {error.reason}. {AGAIN}" if isinstance(error, WorkerError) else in_words(error)
         self._tell()
 
     def _open(self, experiment, build: Callable, race: bool, keep: bool) -> None:

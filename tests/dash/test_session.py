@@ -6,6 +6,7 @@ import weakref
 import pytest
 
 from tests.dash.driven import DrivenRun, breaking, settle
+from tlab_core.crew import WorkerError
 from tlab_core.experiment import default_experiment
 from tlab_core.settings import Problem, SettingsError
 from tlab_dash.knob_names import differences, with_knobs
@@ -230,6 +231,30 @@ def test_a_run_that_diverges_is_stopped_and_another_can_be_started(fleet):
     session.change(learning_rate=1e-4)  # a broken run can't go on with it, so it starts anew
     settle(session, lambda: session.run is not first)
     assert (session.state, session.run.step, session.ghost) == ("ready", 0, first)
+    session.close()
+
+
+def test_a_killed_worker_process_is_told_in_words_for_the_page_and_reset_begins_anew(fleet):
+    class Killed(DrivenRun):
+        killed = False
+
+        def advance(self, **how):
+            if not Killed.killed and self.step >= 5:
+                Killed.killed = True
+                raise WorkerError("worker 1 of 2 (process 7) was killed by SIGKILL", "its last words")
+            super().advance(**how)
+
+    session = Session(fleet=fleet, open_run=Killed)
+    settle(session, lambda: session.run is not None)
+    session.train()
+    settle(session, lambda: session.state == "stopped")
+    assert session.message.startswith("The run can't go on: worker 1 of 2 (process 7) was killed by SIGKILL. ")
+    assert "Reset begins the run anew" in session.message
+    assert "Trainer" not in session.message
+    session.reset()
+    settle(session, lambda: session.state == "ready")
+    train_to(session, 10)
+    assert session.message == ""
     session.close()
 
 
