@@ -139,8 +139,11 @@ def test_a_lesson_that_was_on_has_ended_and_the_run_from_before_it_comes_back(ta
     tabs.show("a tab", old, lambda: False)
     new = opened()
     assert tabs.show("a tab", new, lambda: True).is_over()
-    settle(new, lambda: new.run is run)
     assert (old.lesson, new.lesson) == (None, None)
+    new.take_lesson("temperature")  # as the page's address says
+    settle(new, lambda: new.run is not run and new.lesson.doing == "ready")
+    new.leave_lesson()
+    settle(new, lambda: new.run is run)
     assert new.experiment == default_experiment()
 
 
