@@ -1,6 +1,4 @@
-"""Knobs that the chosen optimizer has no use for can't be turned on the page; folded ones can."""
-
-WHY = "The chosen optimizer has no use for this."
+"""Knobs that change nothing as the others stand can't be turned on the page, and say why; folded ones can."""
 
 
 def test_another_optimizer_greys_out_what_it_does_not_heed(tab):
@@ -9,7 +7,17 @@ def test_another_optimizer_greys_out_what_it_does_not_heed(tab):
     for name, idle in (("SGD", True), ("Lion", False), ("Adam", True)):
         tab.page.get_by_label("Optimizer", exact=True).select_option(name)
         tab.wait(lambda idle=idle: decay.is_disabled() == idle, f"weight decay under {name}")
-        assert decay.locator("xpath=..").get_attribute("title") == (WHY if idle else "")
+        assert decay.locator("xpath=..").get_attribute("title") == (f"{name} has no use for it." if idle else "")
+
+
+def test_without_a_norm_its_layout_says_at_the_question_mark_that_it_changes_nothing(tab):
+    tab.page.get_by_label("Norm", exact=True).select_option("None")
+    layout = tab.page.get_by_label("Residual layout", exact=True)
+    tab.wait(layout.is_disabled, "the layout greyed out")
+    tab.page.get_by_role("button", name="What is Residual layout?").hover()
+    tip = tab.page.get_by_role("tooltip", name="").filter(has_text="Without a norm all layouts are the same.")
+    tip.wait_for()
+    assert "Where the norm sits." in tip.inner_text()
 
 
 def test_dropout_is_turned_while_it_trains(tab):
