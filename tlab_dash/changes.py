@@ -52,7 +52,7 @@ PRESSES = {
     "both": Session.continue_both,
     "new": Session.train,
     "rerun": Session.rerun,
-    "extend": lambda session: session.extend(2 * session.experiment.training.steps),
+    "extend": lambda session: session.extend(extended(session)),
     "undo": Session.undo,
     "break": Session.break_it,
     "one": Session.stop_seeds,
@@ -102,8 +102,8 @@ def actions(session: Session) -> list[dict]:
         offered.append(_button("new", "Continue new"))
     if run.marks and whole:
         offered.append(_button("rerun", "Rerun from step 0"))
-    if past_horizon(session) and whole:
-        offered.append(_button("extend", f"Extend to {2 * session.experiment.training.steps:,} steps"))
+    if past_horizon(session) and whole and further:
+        offered.append(_button("extend", f"Extend to {extended(session):,} steps"))
     if ghost is not None or session.problems:
         offered.append(_button("undo", "Undo"))
     if whole and not is_broken_on_purpose(run, ghost):
@@ -111,6 +111,12 @@ def actions(session: Session) -> list[dict]:
                  "its numbers overflow. This run stays as the ghost, and Undo brings it back.")
         offered.append(_button("break", f"Break it: {TOO_HIGH}× learning rate", title))
     return offered
+
+
+def extended(session: Session) -> int:
+    """Return the steps of a schedule twice as long, or as long as the server lets runs go."""
+    twice = 2 * session.experiment.training.steps
+    return twice if session.limits.steps is None else min(twice, session.limits.steps)
 
 
 def _button(name: str, label: str, title: str = "") -> dict:

@@ -12,6 +12,7 @@ import param
 from tlab_core.corpora import Corpus, CorpusError
 from tlab_core.corpora.own import OWN_TEXTS, is_own, read, too_large, why_not_learn
 from tlab_core.experiment import PROBE_LENGTH, SHORTEST_PROBE, Experiment
+from tlab_core.limits import LARGEST_UPLOAD
 from tlab_core.settings import Problem
 from tlab_dash import surprise
 from tlab_dash.component import STATIC, STYLE, Component
@@ -20,7 +21,6 @@ from tlab_dash.session import Session
 from tlab_dash.text_names import text_name
 
 OWN_STYLE = (STATIC / "own_text.css").read_text(encoding="utf-8")
-LARGEST_MESSAGE = 16_000_000  # bytes: a server takes messages of up to 20 MB
 OFFERED = 5  # texts of one's own in the menu, the newest
 FIRST_LINE = 80  # characters of the first line that are shown
 MOST_NAMED = 5  # unknown characters that are named
@@ -42,7 +42,7 @@ class OwnText(Component):
     _stylesheets = [STYLE, OWN_STYLE]
 
     def __init__(self, session: Session, changed: Callable[[], None], explain: Explain, **params):
-        super().__init__(largest=min(session.limits.upload, LARGEST_MESSAGE), **params)
+        super().__init__(largest=min(session.limits.upload, LARGEST_UPLOAD), **params)
         self._session, self._changed, self._explain = session, changed, explain
         self._text: Corpus | None = None  # what is in hand
         self._brought: list[str] = []  # names of what was learned here, the newest first

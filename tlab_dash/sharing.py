@@ -157,8 +157,10 @@ def experiment_of(query: str) -> tuple[Experiment | None, str]:
     if all(name in share.NOT_SETTINGS for name, _ in parse_qsl(query, keep_blank_values=True)):
         return None, ""
     try:
-        asked = share.from_query(query)
-        if found := server_limits().problems(asked):
+        asked, limits = share.from_query(query), server_limits()
+        if asked.training.steps == default_experiment().training.steps:
+            asked = limits.opening(asked)  # as what a page opens with that asks for nothing
+        if found := limits.problems(asked):
             raise share.ShareError.of([
                 share.ShareError(f"The link asks for more than this lab gives: {problem.allowed}.") for problem in found])
         return asked, ""

@@ -13,6 +13,7 @@ from tlab_core.experiment import Experiment
 from tlab_core.knob_text import flat, with_values
 from tlab_core.settings import Problem, SettingsError
 
+LARGEST_UPLOAD = 16_000_000  # bytes: a server takes messages of up to 20 MB
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 # What makes a model smaller, the first one that suffices with the least change being proposed.
 SMALLER = ("architecture.hidden_dim", "architecture.num_layers", "architecture.ff_dim", "training.batch_size",
@@ -43,6 +44,13 @@ def size(text: str) -> int:
     return count
 
 
+def upload(text: str) -> int:
+    """Return a number of bytes that one message of a page can bring."""
+    if (count := size(text)) > LARGEST_UPLOAD:
+        raise ValueError(f"at most {in_bytes(LARGEST_UPLOAD)}, which is what one message can bring")
+    return count
+
+
 def minutes(text: str) -> float:
     """Return a number of minutes, 0 among them."""
     try:
@@ -70,7 +78,7 @@ class Limits:
     memory: int | None = _limit(None, size, "TLAB_MAX_MEMORY", (
         "Memory that a run may need, such as 500MB; a page holds two, the run and the one before it."))
     steps: int | None = _limit(None, whole, "TLAB_MAX_STEPS", "Steps that a run may make.")
-    upload: int = _limit(5_000_000, size, "TLAB_MAX_UPLOAD", (
+    upload: int = _limit(5_000_000, upload, "TLAB_MAX_UPLOAD", (
         "The largest text that a page may bring, such as 5MB; 16MB is the end."))
     sessions: int | None = _limit(None, whole, "TLAB_MAX_SESSIONS", "Pages that may be open at once.")
     idle_minutes: float = _limit(20.0, minutes, "TLAB_IDLE_MINUTES", (
@@ -109,7 +117,10 @@ class Limits:
 
     def check_room_for(self, experiment: Experiment) -> None:
         """Raise LimitError when even the shortened experiment breaks a limit: at start, for what all pages begin with."""
-        if found := self.problems(self.opening(experiment)):
+        experiment = self.opening(experiment)
+        if self.parameters is not None or self.memory is not None:
+            experiment = experiment.resolved()  # the text decides how many characters there are
+        if found := self.problems(experiment):
             raise LimitError(f"The limits leave no room for the run that the lab opens with: {found[0].allowed}.")
 
     def check(self, experiment: Experiment) -> None:
@@ -172,11 +183,11 @@ class Limits:
 def in_bytes(count: int) -> str:
     """Return a number of bytes in words, with two digits.
 
-    >>> in_bytes(61_234_567), in_bytes(1_863_786_240), in_bytes(200)
-    ('61 MB', '1.9 GB', '1 MB')
+    >>> in_bytes(61_234_567), in_bytes(1_863_786_240), in_bytes(45_000), in_bytes(5)
+    ('61 MB', '1.9 GB', '45 kB', '5 bytes')
     """
-    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= 0.995 * unit:
             value = float(f"{count / unit:.2g}")
             return f"{value:.1f} {name}" if value < 10 and name == "GB" else f"{value:,.0f} {name}"
-    return "1 MB"
+    return f"{count} bytes"

@@ -113,8 +113,9 @@ def test_a_schedule_that_is_too_long_is_cut():
     assert (problem.knob, problem.value, problem.fix) == ("training.steps", 2000, {"training.steps": 500})
 
 
-@pytest.mark.parametrize(("count", "words"), [(994_999, "1 MB"), (61_234_567, "61 MB"), (994_000_000, "990 MB"),
-                                              (999_000_000, "1.0 GB"), (34_000_000_000, "34 GB")])  # fmt: skip
+@pytest.mark.parametrize(("count", "words"), [
+    (994_999, "990 kB"), (999_000, "1 MB"), (61_234_567, "61 MB"), (994_000_000, "990 MB"), (999_000_000, "1.0 GB"),
+    (34_000_000_000, "34 GB")])  # fmt: skip
 def test_bytes_in_words(count, words):
     assert in_bytes(count) == words
 
@@ -127,7 +128,7 @@ def test_the_command_line_names_every_limit_and_refuses_a_bad_one_before_it_serv
     assert "--idle-minutes MINUTES" in help_text
     found = CliRunner().invoke(tlab, ["lab", "--max-memory", "lots"])
     assert found.exit_code == 2
-    assert "TLAB_MAX_MEMORY = 'lots' is not allowed" in found.output
+    assert "--max-memory = 'lots' is not allowed" in found.output
     found = CliRunner(env={"TLAB_MAX_STEPS": "no"}).invoke(tlab, ["lab"])
     assert found.exit_code == 2
     assert "TLAB_MAX_STEPS = 'no' is not allowed" in found.output

@@ -367,6 +367,15 @@ def test_past_the_horizon_it_says_so_and_offers_to_extend():
     assert actions(session_of(run))[0]["label"] == "Extend to 200 steps"
 
 
+def test_where_the_server_lets_no_run_go_further_nothing_is_said_or_offered_that_would():
+    run, ghost = made_up({"training.steps": 100}, records=30), made_up(records=30)
+    end = Limits(steps=run.step)
+    first = sentences(session_of(run, ghost, limits=end))[0].text
+    assert first == f"Step {run.step}: this server lets no run go further. Turn a knob, or Reset."
+    assert offered(run, ghost, limits=end) == ["undo", "break"]
+    assert actions(session_of(run, limits=Limits(steps=150)))[0]["label"] == "Extend to 150 steps"
+
+
 def test_there_is_no_undo_without_a_ghost_unless_knobs_wait():
     assert offered(made_up(records=30)) == ["break"]
     assert offered(made_up(records=30), problems=["Heads"]) == ["undo", "break"]

@@ -100,6 +100,14 @@ def test_a_link_that_asks_for_too_much_gets_a_message(monkeypatch):
     assert trouble.startswith("The link asks for more than this lab gives: models have at most 1,000,000 parameters here")
 
 
+def test_a_link_that_says_nothing_of_steps_makes_as_many_as_the_server_lets_it(monkeypatch):
+    monkeypatch.setattr(sharing, "server_limits", lambda: Limits(steps=60))
+    asked, trouble = sharing.experiment_of("a.num_layers=2&v=1")
+    assert (asked.architecture.num_layers, asked.training.steps, asked.training.warmup_steps, trouble) == (2, 60, 50, "")
+    assert sharing.experiment_of("a.num_layers=2&t.steps=500&v=1")[1] == (
+        "The link asks for more than this lab gives: runs end at step 60 here.")
+
+
 def test_the_server_reads_its_environment_once_and_a_bad_value_is_an_error(monkeypatch):
     server_limits.cache_clear()
     monkeypatch.setenv("TLAB_MAX_STEPS", "5000")

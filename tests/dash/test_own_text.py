@@ -7,13 +7,12 @@ from tests.dash.driven import settle
 from tests.dash.test_lab import TINY
 from tlab_core.corpora import corpus_title
 from tlab_core.corpora.own import address, read
-from tlab_core.limits import Limits
+from tlab_core.limits import LARGEST_UPLOAD, Limits
 from tlab_core.runs import RunStore
 from tlab_dash.controls import Knobs, problem_in_words, value_label
 from tlab_dash.figures import knob_words
 from tlab_dash.fleet import Fleet
 from tlab_dash.knob_names import with_knobs
-from tlab_dash.own_text import LARGEST_MESSAGE
 from tlab_dash.runs_list import unusual
 from tlab_dash.seat import GHOST_STEPS
 from tlab_dash.session import Session
@@ -250,7 +249,7 @@ def test_the_servers_limit_holds_however_the_text_comes(open_session):
     knobs.own_text._handle_msg({"large": {"serial": 3, "size": 10_000_000}})
     assert (knobs.own_text.said["serial"], "10,000,000 bytes" in knobs.own_text.said["problem"]) == (3, True)
     _, knobs = open_session(Limits(upload=10**9))
-    assert knobs.own_text.largest == LARGEST_MESSAGE
+    assert knobs.own_text.largest == LARGEST_UPLOAD
 
 
 def test_only_the_text_on_show_is_used(open_session):

@@ -105,6 +105,8 @@ def fresh(taking: Taking, session: Session) -> list[Block]:
         text("guessing", "How surprised a model is by each next character. "
              f"Guessing blindly among {characters} gives {nats(math.log(characters))}.", "aside"),
     ]
+    if (others := len(taking.lesson.runs) - len(racers)) > 0:
+        blocks.append(text("others", f"These two race. {others} more {'train' if others > 1 else 'trains'} after them.", "aside"))
     if (more := taking.lesson.fresh) is not None:
         number = Number(more.label, more.style)
         blocks += [table("before", more.label, [(label, f"{number.text(more.measure(run))}×") for label, run in racers]),

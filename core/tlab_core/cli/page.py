@@ -1,10 +1,12 @@
 """`tlab lab`: open the dashboard in the browser."""
 
+import errno
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -25,14 +27,22 @@ OPTIONS = {"memory": "SIZE", "upload": "SIZE", "idle_minutes": "MINUTES"}  # wha
 def limit_options(command: Callable) -> Callable:
     """Add an option for each of the server's limits."""
     for limit in reversed(fields(Limits)):
-        name = limit.name if limit.name == "idle_minutes" else f"max_{limit.name}"
         about = limit.metadata
         default = "none" if limit.default is None else Limits().to_environment()[about["variable"]]
         command = click.option(
-            f"--{name.replace('_', '-')}", limit.name, metavar=OPTIONS.get(limit.name, "N"),
+            option_of(limit.name), limit.name, metavar=OPTIONS.get(limit.name, "N"),
             help=f"{about['help']}  [default: ${about['variable']}, or {default}]",
         )(command)  # fmt: skip
     return command
+
+
+def option_of(limit: str) -> str:
+    """Return how a limit is spelled on the command line.
+
+    >>> option_of("steps"), option_of("idle_minutes")
+    ('--max-steps', '--idle-minutes')
+    """
+    return "--idle-minutes" if limit == "idle_minutes" else f"--max-{limit}"
 
 
 @click.command()
@@ -51,6 +61,8 @@ def lab(port: int, address: str, no_browser: bool, folder: Path, **given: str | 
     """
     limits = limits_of(given)
     found = found_at(address)
+    check_free(address, port)
+    check_folder(folder)
     host = f"{f'[{address}]' if ':' in address else address}:{port}"
     dashboard = find_spec("tlab_dash")  # found, not imported: the engine knows nothing of the screen
     if dashboard is None or find_spec("panel") is None:
@@ -84,10 +96,58 @@ def found_at(address: str) -> list[IPv4Address | IPv6Address]:
     return found
 
 
+def check_free(address: str, port: int) -> None:
+    """Raise Refused where nothing can be served at an address: it is not this machine's, or taken."""
+    failed, served = [], False
+    for family, kind, protocol, _, place in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM):
+        try:
+            with socket.socket(family, kind, protocol) as tried:
+                if os.name == "posix":
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+                tried.bind(place)
+            served = True
+        except OSError as error:
+            failed.append(error)
+    if failed and (not served or any(error.errno == errno.EADDRINUSE for error in failed)):
+        raise Refused(refusal(failed[-1], address, port))
+
+
+def refusal(error: OSError, address: str, port: int) -> str:
+    """Return in words why nothing can be served there."""
+    if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65_535 else 5006
+        return f"--port: {port} is taken, perhaps by another lab. Take another one: --port {other}."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--address: {address} is no address of this machine. Leave it out to serve this machine alone."
+    return f"--port: nothing can be served at {port}: {error.strerror}. Take one above 1023, such as --port 5006."
+
+
+def check_folder(folder: Path) -> None:
+    """Raise Refused where the folder of runs can't be made: before hours of training, and not after. It leaves none."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"--folder: {folder} can't be made: {error.strerror}. Name another for the runs.") from None
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()
+
+
 def limits_of(given: dict[str, str | None]) -> Limits:
     """Return the limits that options give, and the environment where they give none. Raises Refused for a bad one."""
-    variables = {limit.name: limit.metadata["variable"] for limit in fields(Limits)}
-    named = {variables[name]: text for name, text in given.items() if text is not None}
+    named = {}
+    for limit in fields(Limits):
+        text = given[limit.name]
+        if text is None:
+            continue
+        named[limit.metadata["variable"]] = text
+        try:
+            if text.strip():  # an empty one is no limit
+                limit.metadata["read"](text)
+        except ValueError as error:
+            raise Refused(f"{option_of(limit.name)} = {text[:60]!r} is not allowed: it must be {error}.") from None
     try:
         limits = Limits.from_environment({**os.environ, **named})
         limits.check_room_for(default_experiment())
