@@ -10,7 +10,8 @@ from tlab_core.generation import Choice, check_sampling
 from tlab_core.run import Sample
 
 LENGTH = 120  # characters of a text, and of what is kept of a longer one
-WRITING_SHARE = 0.01  # of the time, at most, while training,
+WRITING_SHARE = 0.01  # of the time, at most, while training alone,
+SHARED_WRITING_SHARE = 0.05  # of what a run gets beside others: in a class, texts would come by the minute
 LONG_WRITING_SHARE = 0.08  # and for a longer text, as the page that asks for one draws no plots beside it
 LONGEST_PAUSE = 5.0  # seconds; on a slow machine a text that stands still would look like one that has been learned
 RACE_WRITES = 50  # steps between two texts of either run in a race, so that there are texts of equal steps
@@ -99,7 +100,9 @@ class Scribe:
                 return
         self.text = Text(run.step, prompt, text, done=True, choices=choices)
         self._written = wanted
-        share = WRITING_SHARE if request.length <= LENGTH else LONG_WRITING_SHARE
+        share = SHARED_WRITING_SHARE if runs > 1 else WRITING_SHARE
+        if request.length > LENGTH:
+            share = LONG_WRITING_SHARE
         pause = min((time.monotonic() - began) * (runs / share - 1), LONGEST_PAUSE * runs)
         self._next_text = time.monotonic() + pause
         if due or _is_worth_keeping(run, run.step):

@@ -15,7 +15,7 @@ import param
 from tlab_core.absent import in_a_row
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
-from tlab_core.lessons import LESSONS
+from tlab_core.lessons import LESSONS, SEEDS, Lesson
 from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
 from tlab_core.runs import RunError, RunStore, with_probe
@@ -275,7 +275,13 @@ class Session(param.Parameterized):
         if self.lesson is None or self.lesson.lesson is not chosen:
             self.leave_lesson()
             self.stop_seeds()
-            self.lesson = Taking(chosen, self._seat)
+            self.lesson = Taking(chosen, self._seat, self._refusal(chosen))
+
+    def _refusal(self, lesson: Lesson) -> str:
+        for key in lesson.runs:
+            if found := self.limits.problems(lesson.experiment(key, SEEDS[0])):
+                return f"This server has no room for this lesson: {found[0].allowed}."
+        return ""
 
     def leave_lesson(self) -> None:
         """End the lesson, if one is on: the runs from before it come back, and the knobs with them."""

@@ -113,7 +113,7 @@ def test_one_lesson_from_the_first_look_to_what_to_keep_and_back_by_the_keyboard
     said = page.locator(".lesson-table.said dd").all_inner_texts()
     assert said == [chosen.prediction.options["qk_norm"], "Without QK-norm"]
     sentence = page.locator(".blocks > .lead").inner_text()
-    assert "1 of 1 seed agrees with the paper: seen." in sentence
+    assert "One seed was run, and it agrees with the paper." in sentence
     assert sentence in page.locator(".lesson-leaf .aloud").inner_text()
 
     turn(tab, "Step 6: Repair it")

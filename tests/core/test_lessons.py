@@ -181,7 +181,7 @@ def test_seen_and_not_seen_are_said_in_the_same_words():
     means = "Said. Each number is the mean of 3 seeds."
     assert outcomes("a", "a", "b").sentence == f"{means} 2 of 3 seeds agree with the paper: seen."
     assert outcomes("a", "b", "b").sentence == f"{means} 1 of 3 seeds agrees with the paper: not seen."
-    assert outcomes("a").sentence == "Said. 1 of 1 seed agrees with the paper: seen."
+    assert outcomes("a").sentence == "Said. One seed was run, and it agrees with the paper."
 
 
 def test_what_seeds_that_do_not_agree_found_is_said_too(tmp_path):
@@ -192,7 +192,7 @@ def test_what_seeds_that_do_not_agree_found_is_said_too(tmp_path):
     assert lesson.verdict([slow, same, slow]).sentence.endswith(
         "not seen. With 2 of 3 seeds the runs say: The slow one. With 1 of 3 seeds the runs say: Same.")
     assert lesson.verdict([agrees] * 3).sentence.endswith("3 of 3 seeds agree with the paper: seen.")
-    assert lesson.verdict([same]).sentence.endswith("0 of 1 seed agree with the paper: not seen.")
+    assert lesson.verdict([same]).sentence.endswith("One seed was run, and it does not agree with the paper.")
 
 
 @pytest.mark.parametrize(("names", "cited"), [
@@ -263,7 +263,8 @@ def test_its_verdict_is_said_in_short_sentences(lesson):
         verdict = lesson.verdict(measured)
         assert set(verdict.outcomes) <= set(lesson.prediction.options)
         assert verdict.of == len(measured)
-        assert re.search(r"with the paper: (not )?seen\.", verdict.sentence)
+        said = r"with the paper: (not )?seen\." if verdict.of > 1 else r"One seed .* with the paper\."
+        assert re.search(said, verdict.sentence)
         assert any(character.isdigit() for character in verdict.sentence)
         assert bool(verdict.mended) == (lesson.repair is not None)
         for sentence in SENTENCE.split(f"{verdict.sentence} {verdict.mended}".strip()):
@@ -311,9 +312,9 @@ def test_the_list(registered):
 
 
 def test_a_story_of_one_seed(registered):
-    shown = call("lesson", "fake").stdout
-    told = ["Does learning help?", "The slow one", "seed 0", "loss, fast", "1 of 1 seed agrees with the paper: seen.",
-            "It does.", "Nobody 2020", "It helped by 1 nat.", "https://example.org", "tlab lesson fake --check"]
+    shown = " ".join(call("lesson", "fake").stdout.split())
+    told = ["Does learning help?", "The slow one", "seed 0", "loss, fast",
+            "One seed was run, and it agrees with the paper.", "It does.", "Nobody 2020", "It helped by 1 nat.", "https://example.org", "tlab lesson fake --check"]
     assert [shown.index(words) for words in told] == sorted(shown.index(words) for words in told)
     values = call_json("lesson", "fake")
     assert values["verdict"]["seen"] is True

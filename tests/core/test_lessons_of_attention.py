@@ -293,11 +293,11 @@ def test_sentences_hold_the_numbers():
                "alibi_within": 0.5, "alibi_beyond": 0.55, "difference": 1.7}
     assert LESSONS.get("train-short-test-long").verdict([numbers]).sentence == (
         "Past 64 characters ALiBi's loss goes from 0.50 to 0.55. Sinusoidal's goes from 1.50 to 3.25, RoPE's from 0.75 to "
-        "2.50. 1 of 1 seed agrees with the paper: seen.")
+        "2.50. One seed was run, and it agrees with the paper.")
     numbers = {"whole": 0.9, "no_road": 0.3, "attention": 0.0123, "fresh_whole": 0.7, "fresh_attention": 0.3}
     assert LESSONS.get("rank-collapse").verdict([numbers]).sentence == (
-        "Behind the last layer, 90.0% of the signal tells positions apart. Attention alone leaves 1.2%, before training "
-        "30.0%. 0 of 1 seed agree with the paper: not seen.")
+        "Behind the last layer, 90.0% of the signal tells positions apart. Attention alone leaves 1.2%, and left "
+        "30.0% before training. One seed was run, and it does not agree with the paper.")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tlab_core.limits import Limits
 from tlab_core.registry import Registry, UnknownNameError
 from tlab_dash.fleet import Fleet
 from tlab_dash.lessons.taking import MENDED
+from tlab_dash.lessons.words import leaf
 from tlab_dash.session import Session
 
 STEPS = 30
@@ -138,7 +139,7 @@ def test_the_runs_race_and_then_the_numbers_are_those_of_every_run(session):
     settle(session, lambda: seen.append((session.run, session.ghost)) or taking.doing == "done")
     assert taking.measured == ({"one": 30.0, "two": 60.0, "three": 90.0, "wide": 120.0},)
     assert taking.verdict.outcome == "two"
-    assert taking.verdict.sentence == "It was measured. 1 of 1 seed agrees with the paper: seen."
+    assert taking.verdict.sentence == "It was measured. One seed was run, and it agrees with the paper."
     assert {run.experiment.training.seed for run in taking.runs.values()} == {SEEDS[0]}
     settle(session, lambda: session.run is taking.runs["one"])  # the two that raced are back
     assert session.ghost is taking.runs["two"]
@@ -266,7 +267,7 @@ def test_a_check_that_was_stopped_goes_on_with_the_next_seed(session, monkeypatc
 
 def test_an_effect_that_is_not_there_is_told_the_same_way(session):
     taking = taken(session, "alone")
-    assert taking.verdict.sentence == "It was measured. 0 of 1 seed agree with the paper: not seen."
+    assert taking.verdict.sentence == "It was measured. One seed was run, and it does not agree with the paper."
     assert taking.step == "reveal"
 
 
@@ -373,19 +374,26 @@ def test_what_goes_wrong_is_said_and_the_lesson_can_be_left(session, monkeypatch
     settle(session, lambda: session.run is mine)
 
 
-def test_a_server_s_limits_hold_in_a_lesson(monkeypatch):
-    fleet = Fleet(slice_seconds=0.02)
+def test_a_lesson_that_a_server_has_no_room_for_says_so_and_begins_nothing(fleet, monkeypatch):
     session = Session(fleet=fleet, open_run=Learner, limits=Limits(steps=20))
+    settle(session, lambda: session.run is not None)
+    mine = session.run
     monkeypatch.setattr("tlab_dash.session.LESSONS", LESSONS)
     session.take_lesson("norm-first")
     taking = session.lesson
-    settle(session, lambda: taking.doing == "ready")
-    taking.predict("pre")
-    taking.run()
-    settle(session, lambda: taking.trouble)
-    assert taking.trouble == "Runs end at step 20 on this server; this lesson needs 150."
+    assert taking.refused == "This server has no room for this lesson: runs end at step 20 here."
+    assert [step for step in taking.steps if taking.may(step)] == ["look"]
+    shown = leaf(taking, session)
+    assert [block["text"] for block in shown["blocks"]] == [taking.refused]
+    assert (shown["next"], shown["announce"]) == ("", taking.refused)
+    session.step_once()
+    settle(session, lambda: mine.step == 1)  # the bench is one's own
+    session.train()
+    settle(session, lambda: mine.step == 20)
+    session.leave_lesson()
+    settle(session, lambda: session.lesson is None)
+    assert session.run is mine
     session.close()
-    fleet.close()
 
 
 def test_a_name_that_is_no_lesson_s_names_the_nearest(session):

@@ -42,9 +42,10 @@ class Taking:
     mended    whether the repaired run has been trained, so that its numbers give nothing away
     examples  what the runs write, by a few words on how, where the lesson has that
     trouble   what went wrong, for the user to read
+    refused   why this server has no room for the lesson, which then is not begun; empty where it has
     """
 
-    def __init__(self, lesson: Lesson, seat: Seat):
+    def __init__(self, lesson: Lesson, seat: Seat, refused: str = ""):
         self.lesson = lesson
         self._seat = seat
         self._home = (None, None)  # what was on show before, and comes back
@@ -61,8 +62,9 @@ class Taking:
         self.behind: tuple[int, str, int] | None = None
         self.mended = False
         self.examples: dict[str, str] = {}
-        self.trouble = ""
-        self._do(self._open)
+        self.trouble = self.refused = refused
+        if not refused:
+            self._do(self._open)
 
     # Called by the page ----------------------------------------------------------------------------------------------
 
@@ -83,6 +85,8 @@ class Taking:
 
     def may(self, step: str) -> bool:
         """Return whether a step can be gone to: what shows numbers can't before there are any, nor before a guess."""
+        if self.refused:
+            return step == "look"
         if step == "fresh" and not self.guessed:
             return False
         if step == "race" and self.is_before_race:
@@ -119,6 +123,8 @@ class Taking:
 
     def takes_train(self) -> bool:
         """Return whether a press of Train was the lesson's: before the runs begin it runs them, if there is a guess."""
+        if self.refused:
+            return False
         if self.is_before_race:
             self.step = self.step if self.guessed else "predict"
             self.run()
@@ -286,9 +292,6 @@ class Taking:
         self._do(self._read)
 
     def _race(self, run, ghost) -> None:
-        if self._seat.most_steps is not None and self._seat.most_steps < self.lesson.steps:
-            raise ValueError(f"Runs end at step {self._seat.most_steps:,} on this server; this lesson needs "
-                             f"{self.lesson.steps:,}.")
         self._seat.put(run, ghost)
         self._seat.begin(self.lesson.steps, then=lambda: self._do(self._arrived))
 

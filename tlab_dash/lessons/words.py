@@ -66,6 +66,8 @@ def announcement(taking: Taking) -> str:
 
 def look(taking: Taking, session: Session) -> list[Block]:
     """What to look at on the map, with a switch between the two drawings where they differ."""
+    if taking.refused:
+        return []
     blocks = [text("look", taking.lesson.look, "lead")]
     if differ(taking):
         options = [{"key": key, "label": taking.label_of(key)} for key in taking.racers]
@@ -106,7 +108,8 @@ def fresh(taking: Taking, session: Session) -> list[Block]:
              f"Guessing blindly among {characters} gives {nats(math.log(characters))}.", "aside"),
     ]
     if (others := len(taking.lesson.runs) - len(racers)) > 0:
-        blocks.append(text("others", f"These two race. {others} more {'train' if others > 1 else 'trains'} after them.", "aside"))
+        more = "One more trains" if others == 1 else f"{others} more train"
+        blocks.append(text("others", f"These two race. {more} after them.", "aside"))
     if (more := taking.lesson.fresh) is not None:
         number = Number(more.label, more.style)
         blocks += [table("before", more.label, [(label, f"{number.text(more.measure(run))}×") for label, run in racers]),
@@ -208,7 +211,8 @@ def keep(taking: Taking, session: Session) -> list[Block]:
     seen = "seen" if verdict.seen else "not seen"
     return [
         text("keep", taking.lesson.take_away, "lead"),
-        text("here", f"Here, {verdict.agree} of {verdict.of} seed{'s' if verdict.of > 1 else ''} agreed: {seen}."),
+        text("here", f"Here, {verdict.agree} of {verdict.of} seeds agreed: {seen}." if verdict.of > 1 else
+             f"Here, the one seed that ran {'agreed' if verdict.agree else 'did not agree'}."),
         text("found", f"The paper: {paper.found}"),
         {"id": "paper", "kind": "link", "text": paper.title, "url": paper.url,
          "about": f"{paper.authors} {paper.year}, {paper.section}"},

@@ -254,8 +254,9 @@ def judged(measured: Sequence[Numbers], outcome: Callable[[Numbers], str], expec
     ranked = Counter(outcomes).most_common(2)
     leads = len(ranked) == 1 or ranked[0][1] > ranked[1][1]
     means = f" Each number is the mean of {of} seeds." if of > 1 else ""
-    seeds = f"{agree} of {of} seed{'s' if of > 1 else ''} agree{'s' if agree == 1 else ''} with the paper"
-    sentence = f"{said}{means} {seeds}: {'seen' if seen else 'not seen'}."
+    seeds = f"{agree} of {of} seeds agree{'s' if agree == 1 else ''} with the paper: {'seen' if seen else 'not seen'}"
+    one = f"One seed was run, and it {'agrees' if agree else 'does not agree'} with the paper"
+    sentence = f"{said}{means} {seeds if of > 1 else one}."
     return Verdict(ranked[0][0] if leads else None, outcomes, seen, agree, of, sentence, mended)
 
 

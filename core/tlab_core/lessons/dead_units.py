@@ -50,7 +50,7 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     return judged(measured, outcome, "relu", (
         f"ReLU ends with {text['relu_dead']} dead units, after {text['relu_peak']} at the worst moment. "
         f"GELU ends with {text['gelu_dead']}, Swish with {text['swish_dead']}. "
-        f"The losses are {text['relu_loss']}, {text['gelu_loss']} and {text['swish_loss']}."))
+        f"The losses: {text['relu_loss']} with ReLU, {text['gelu_loss']} with GELU, {text['swish_loss']} with Swish."))
 
 
 NUMBERS = {

@@ -104,7 +104,7 @@ def judge(measured: Sequence[Numbers]) -> Verdict:
     text = {number: NUMBERS[number].text(mean(measured, number)) for number in NUMBERS}
     return judged(measured, outcome, "alike", (
         f"Behind the last layer, {text['whole']} of the signal tells positions apart. "
-        f"Attention alone leaves {text['attention']}, before training {text['fresh_attention']}."))
+        f"Attention alone leaves {text['attention']}, and left {text['fresh_attention']} before training."))
 
 
 LESSON = add(Lesson(
