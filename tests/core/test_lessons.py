@@ -314,7 +314,8 @@ def test_the_list(registered):
 def test_a_story_of_one_seed(registered):
     shown = " ".join(call("lesson", "fake").stdout.split())
     told = ["Does learning help?", "The slow one", "seed 0", "loss, fast",
-            "One seed was run, and it agrees with the paper.", "It does.", "Nobody 2020", "It helped by 1 nat.", "https://example.org", "tlab lesson fake --check"]
+            "One seed was run, and it agrees with the paper.", "It does.", "Nobody 2020",
+            "It helped by 1 nat.", "https://example.org", "tlab lesson fake --check"]
     assert [shown.index(words) for words in told] == sorted(shown.index(words) for words in told)
     values = call_json("lesson", "fake")
     assert values["verdict"]["seen"] is True
