@@ -7,20 +7,17 @@ seat, and `poll` (five times a second) brings home what the seat has published. 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import param
 
-from tlab_core.absent import in_a_row
 from tlab_core.experiment import Experiment, default_experiment
 from tlab_core.knobs import KnobError
 from tlab_core.lessons import LESSONS, SEEDS, Lesson
 from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
-from tlab_core.runs import RunError, RunStore, with_probe
-from tlab_core.settings import Missing, Problem
-from tlab_dash import surprise
+from tlab_core.runs import with_probe
+from tlab_core.settings import Problem
 from tlab_dash.fleet import Fleet, shared_fleet
 from tlab_dash.idle import Idle
 from tlab_dash.knob_names import differences, locate, with_knobs
@@ -31,7 +28,8 @@ from tlab_dash.scribe import Request
 from tlab_dash.seat import Seat
 from tlab_dash.seed_trial import SeedTrial
 from tlab_dash.selection import Selection
-from tlab_dash.text_names import text_name
+from tlab_dash.session_keeping import KeepingRuns
+from tlab_dash.session_writing import WritingTexts
 
 # Training settings that act from the next step on. Every other knob needs a new run.
 LIVE_KNOBS = frozenset(
@@ -47,7 +45,7 @@ TOO_HIGH = 30  # times the learning rate, to see a run break
 STATES = ["ready", "training", "paused", "stopped"]
 
 
-class Session(param.Parameterized):
+class Session(KeepingRuns, WritingTexts, param.Parameterized):
     """The state of one tab. Change it from the page's thread only."""
 
     draft = param.Parameter(doc="The settings as the knobs show them; they may not go together.")
@@ -288,91 +286,6 @@ class Session(param.Parameterized):
         if self.lesson is not None:
             self.lesson.leave()
             self.lesson = None
-
-    # Keeping -------------------------------------------------------------------------------------------------------------
-
-    def save(self, name: str, store: RunStore) -> None:
-        """Keep the run in a folder from now on, while it trains too; `kept` tells how it went."""
-        if self.run is not None:
-            self._seat.save(name, store)
-
-    def forget_refusal(self) -> None:
-        """Say no more of a name that the run could not be saved under."""
-        self._seat.save_error = ""
-
-    def start(self, experiment: Experiment) -> None:
-        """Begin a run of other settings altogether, such as those of a saved run.
-
-        Where a component that they name is not here, the knobs show them, and why; the run stays.
-        """
-        if found := [problem for problem in experiment.problems() if isinstance(problem, Missing)]:
-            self.draft, self.problems = experiment, found
-        elif not self._is_beyond(experiment):
-            self._open(experiment.replace())
-
-    def resume(self, store: RunStore, name: str) -> None:
-        """Train a run out of a folder on from where it was saved. Raises RunError when it can't be read."""
-        saved = store.open(name)
-        if saved.missing:
-            raise RunError(f"The run can't go on: {in_a_row(saved.missing)} Until then it can be looked at.")
-        experiment = saved.experiment
-        if self._is_beyond(experiment):
-            return
-        self._set(experiment)
-        self._seat.resume(store, name, experiment)
-
-    @property
-    def kept(self) -> dict:
-        """Return the name the run is kept under (empty: it isn't), at which step it was saved, whether it is being saved
-        now, and what went wrong."""
-        keeper = self._seat.keeper
-        return {
-            "name": keeper.name(self.run), "step": keeper.step(self.run), "busy": self._seat.saving,
-            "problem": self._seat.save_error or keeper.problem(self.run),
-        }
-
-    # Writing ---------------------------------------------------------------------------------------------------------
-
-    def write(self, *, again: bool = False, **changes) -> None:
-        """Write at once in another way: `changes` to fields of the Request, such as `top_k=5`; `again`, other dice.
-
-        A prompt that can't be read is left out, and `prompt_message` says why. Raises GenerationError for a setting that
-        nothing can be drawn with.
-        """
-        if "prompt" in changes:
-            self.prompt_message = self._objection(changes["prompt"])
-            if self.prompt_message:
-                del changes["prompt"]
-        if again:
-            changes["seed"] = self.request.seed + 1
-        self.request = replace(self.request, **changes)
-        self._seat.write(self.request)
-
-    @property
-    def prompt(self) -> str:
-        """Return the text that the model is to write on from; empty is the run's own."""
-        return self.request.prompt
-
-    def _objection(self, prompt: str) -> str:
-        if not prompt:
-            return "Type at least one character to write on from."
-        unknown = self.run.tokenizer.unknown(prompt) if self.run is not None else []
-        if unknown:
-            named = ", ".join(surprise.named(character) for character in unknown[:5])
-            return f"{named} never occurs in {text_name(self.experiment.corpus)}, so the model can't read it."
-        return ""
-
-    def want(self, needs: Iterable[Callable[..., dict[str, dict]]]) -> None:
-        """Keep taking the analyses, {name: options}, that each `need(run, selection)` names, of the run and its ghost."""
-        runs = [run for run in (self.run, self.ghost) if run is not None]
-        shown = self.selection.held(self.run) if runs else self.selection  # or the ghost's liveliest head would be measured
-        wanted = [(run, name, options) for run in runs for need in needs for name, options in need(run, shown).items()]
-        self._seat.want(tuple(wanted))
-
-    @property
-    def text(self):
-        """Return the newest `Text`, or None."""
-        return self._seat.text
 
     # The fleet's news ------------------------------------------------------------------------------------------------
 
