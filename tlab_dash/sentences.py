@@ -60,7 +60,7 @@ def sentences(session) -> list[Sentence]:
     marks = [mark for mark in run.marks if shown is None or mark.step <= shown]
     if run.divergence is not None and shown is None:
         said.append(Sentence(run.divergence.message, "warning"))
-    elif run.step == session.limits.steps and shown is None:
+    elif shown is None and run.step == session.limits.steps:
         said.append(Sentence(f"Step {run.step:,}: this server lets no run go further. Turn a knob, or Reset.", "aside"))
     elif past_horizon(session) and shown is None:
         rate = value_label("", run.experiment.training.resolved_min_learning_rate)

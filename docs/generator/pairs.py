@@ -16,6 +16,7 @@ from docs.generator.numbers import NUMBERS
 from docs.generator.shown import BASE, SHOWN, Pair
 from tlab_core.experiment import Experiment
 from tlab_core.knob_text import knob_named, with_values
+from tlab_core.limits import Limits
 from tlab_core.run import LiveRun
 from tlab_core.runs.files import write_whole
 from tlab_dash.figures import knob_words, short
@@ -82,7 +83,7 @@ def made(knob: str, runs: dict[str, LiveRun]) -> dict[str, Any]:
 def told(first: LiveRun, second: LiveRun) -> list[dict[str, str]]:
     """Return what differs, in the words that the lab has for it, and how equal the losses are where they hardly differ."""
     session = SimpleNamespace(run=second, ghost=first, selection=Selection(), draft=second.experiment, lesson=None,
-                              trouble="", message="")  # fmt: skip
+                              trouble="", message="", limits=Limits())  # fmt: skip
     said = []
     equal = equality(first, second)
     if differences(first.experiment, second.experiment):  # the prompt is none of what the lab compares
