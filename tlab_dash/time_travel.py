@@ -74,7 +74,9 @@ def place(session: Session, newest: str = NEWEST) -> dict:
     steps = recorded_steps(run)
     last = len(steps) - 1
     if step is None:
-        return {"last": last, "at": last, "past": False, "words": newest if last > 0 else INVITATION}
+        between = newest == NEWEST and steps[-1] < run.step  # the run is further than the last look inside
+        said = f"Now: pictures of step {steps[-1]:,}." if between else newest
+        return {"last": last, "at": last, "past": False, "words": said if last > 0 else INVITATION}
     at = max(0, int(np.searchsorted(steps, step, side="right")) - 1)
     return {"last": last, "at": at, "past": True, "words": words(run, step)}
 

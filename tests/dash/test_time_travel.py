@@ -147,6 +147,13 @@ def test_its_stops_are_the_recorded_steps_and_the_last_one_is_now(far_run):
     assert place(session_of(far_run, 10)) == {"last": 4, "at": 2, "past": True, "words": "Step 10 of 20: the past."}
 
 
+def test_between_two_looks_inside_it_says_of_which_step_the_pictures_are():
+    run = fake_run(layers=1, heads=2, positions=8, records=4, every=5)
+    run.step = 17
+    assert place(session_of(run))["words"] == "Now: pictures of step 15."
+    assert place(session_of(run), "The end of this run.")["words"] == "The end of this run."
+
+
 def test_before_there_is_a_past_it_says_how_to_get_one():
     nothing = {"last": 0, "at": 0, "past": False, "words": INVITATION}
     assert place(session_of(None)) == place(session_of(fake_run(records=1))) == nothing

@@ -87,10 +87,10 @@ def test_the_loss_is_by_position_with_its_error(session):
 
 
 @pytest.mark.parametrize(("beyond", "said"), [
-    (2.1, "Past 16 characters the loss is 0.90 higher (2.10 against 1.20)."),
-    (3.4, "Past 16 characters the loss is 2.2 higher (3.40 against 1.20)."),
-    (1.1, "Past 16 characters the loss is 0.10 lower (1.10 against 1.20)."),
-    (1.24, "Past 16 characters the loss is 1.24, before 1.20: too close to call."),
+    (2.1, "Past 16 characters the loss is 0.90 higher (2.10 against 1.20 at 8 to 16)."),
+    (3.4, "Past 16 characters the loss is 2.2 higher (3.40 against 1.20 at 8 to 16)."),
+    (1.1, "Past 16 characters the loss is 0.10 lower (1.10 against 1.20 at 8 to 16)."),
+    (1.24, "Past 16 characters the loss is 1.24, and 1.20 at 8 to 16: too close to call."),
     (np.nan, "Past 16 characters the loss is no longer a finite number."),
 ])
 def test_the_note_compares_with_the_second_half_of_what_was_trained(session, beyond, said):

@@ -187,6 +187,14 @@ def test_the_lines_are_the_chosen_heads_scores_at_each_look_inside(run):
     assert {name.strip() for name in columns["names"]["name"]} == {"previous", "first", "after the same", "even reading"}
 
 
+def test_a_head_that_only_reads_less_evenly_says_so(run):
+    columns = views.head_history.columns(run, pinned(run, layer=2, head=3))
+    columns["told"]["now"] = columns["told"]["start"]
+    columns["entropy"]["share"] = np.array([1.0, 0.5, 0.37])
+    assert views.head_history.note(columns) == (
+        "None of its three shares has moved by 0.05 since step 0, but it reads less evenly: 1.00 then, 0.37 now.")
+
+
 def test_the_ghost_shows_the_chosen_score_if_it_has_that_head(run):
     ghost = fake_run(layers=3, heads=2, positions=16, records=6, seed=1)
     selection = pinned(run, layer=2, head=1)

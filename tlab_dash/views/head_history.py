@@ -74,8 +74,14 @@ def note(columns: Columns) -> str:
         return ""
     most = int(np.nanargmax(change))
     if change[most] < MOVED:
-        return f"None of its three shares has moved by {MOVED} since step 0."
+        return f"None of its three shares has moved by {MOVED} since step 0{_evenness(columns['entropy']['share'])}."
     return f"Moved most: {SAYS[told['name'][most]]}, {told['start'][most]:.2f} at step 0, now {told['now'][most]:.2f}."
+
+
+def _evenness(share: np.ndarray) -> str:
+    if len(share) < 2 or abs(share[-1] - share[0]) < MOVED:
+        return ""
+    return f", but it reads {'more' if share[-1] > share[0] else 'less'} evenly: {share[0]:.2f} then, {share[-1]:.2f} now"
 
 
 def _whole(run, name: str) -> float:

@@ -70,6 +70,7 @@ def note(columns: Columns) -> str:
 
     def say():
         within, beyond, error, length = known["within"], known["beyond"], known["error"], known["length"]
+        before = f"{within:.2f} at {known['start']:,} to {length:,}" if within is not None else ""
         if beyond is None:
             said = f"Nothing past {length:,} characters could be read."
         elif not np.isfinite([within, beyond]).all():
@@ -77,10 +78,10 @@ def note(columns: Columns) -> str:
         else:
             gap = beyond - within
             if abs(gap) < max(CLOSE, 2 * error):
-                said = f"Past {length:,} characters the loss is {beyond:.2f}, before {within:.2f}: too close to call."
+                said = f"Past {length:,} characters the loss is {beyond:.2f}, and {before}: too close to call."
             else:
                 more = f"{_nats(abs(gap))} {'higher' if gap > 0 else 'lower'}"
-                said = f"Past {length:,} characters the loss is {more} ({beyond:.2f} against {within:.2f})."
+                said = f"Past {length:,} characters the loss is {more} ({beyond:.2f} against {before})."
         return f"{said} {known['limit']}".rstrip()
 
     return noted(columns["told"], say)
@@ -144,7 +145,7 @@ def _sides(found) -> dict:
     """Return the mean loss in the second half of the trained positions and beyond them, and a bound on their difference's
     standard error: as if all blocks erred alike."""
     if found is None:
-        return {"within": None, "beyond": None, "error": None, "length": None}
+        return {"within": None, "beyond": None, "error": None, "length": None, "start": None}
     length, first, last = found.attrs["trained_length"], found["first"].values, found["last"].values
     size, loss, error = last - first + 1, found["loss"].values, np.nan_to_num(found["loss_error"].values)
     inside, outside = last < length, first >= length
@@ -155,7 +156,8 @@ def _sides(found) -> dict:
         return float(np.average(values[taken], weights=size[taken])) if taken.any() else None
 
     both = float(np.hypot(*(mean(error, taken) or 0.0 for taken in (inside, outside))))
-    return {"within": mean(loss, inside), "beyond": mean(loss, outside), "error": both, "length": length}
+    start = int(first[inside].min()) if inside.any() else 0
+    return {"within": mean(loss, inside), "beyond": mean(loss, outside), "error": both, "length": length, "start": start}
 
 
 def _nats(gap: float) -> str:
