@@ -17,6 +17,12 @@ export function render({ model }) {
     return button;
   };
   const lines = panel.querySelector(".sentences"), buttons = panel.querySelector(".actions");
+  // Where a sentence lies beyond the edge, the last line in sight fades.
+  const fade = () => lines.classList.toggle("more", lines.scrollHeight > lines.scrollTop + lines.clientHeight + 2);
+  lines.addEventListener("scroll", fade, { passive: true });
+  const watcher = new ResizeObserver(fade);
+  watcher.observe(lines);
+  model.on("remove", () => watcher.disconnect());
   // Numbers come several times a second: a line keeps its nodes, so that a link can be pressed and keeps the focus.
   const show = () => {
     while (lines.childElementCount > model.sentences.length) lines.lastElementChild.remove();
@@ -33,6 +39,7 @@ export function render({ model }) {
       line.querySelector("button")?.remove();
       if (link) line.append(make(link.label, link, "link"));
     });
+    fade();
   };
   const offer = () => {
     const wanted = JSON.stringify(model.actions);
