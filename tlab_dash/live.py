@@ -7,7 +7,8 @@ under one. That is what lets a page refresh eight plots five times a second besi
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import holoviews as hv
 import numpy as np
@@ -53,7 +54,7 @@ class LivePlot:
     def refresh(self, all_of_it: bool = False) -> None:
         """Show the session's present state; `all_of_it`, also what has not changed, as a browser may have missed it."""
         columns = self._read()
-        with gathered(self.pane):
+        with self._in_order():
             if all(_same(columns[part], self.columns[part]) for part in self.view.fixed):
                 self._write(columns, all_of_it)
             else:
@@ -62,7 +63,7 @@ class LivePlot:
     def dress(self, theme: Theme) -> None:
         """Show the figure in the colours of a theme."""
         if theme is not self.theme:
-            with gathered(self.pane):
+            with self._in_order():
                 recolour(self.figure, self.theme, theme)
             self.theme = theme
 
@@ -75,10 +76,17 @@ class LivePlot:
         picked = self.view.pick(self.columns, x, y) if self.view.pick else None
         if picked is None:
             return
-        with gathered(self.pane):
+        with self._in_order():
             self.session.selection.choose(self.session.run, **picked)
             for listener in self._listeners:
                 listener(picked)
+
+    @contextmanager
+    def _in_order(self) -> Iterator[None]:
+        # While a page is being written to, Panel puts its messages off, and Bokeh does not: columns could come before the
+        # figure that they belong to. What is held goes Panel's way.
+        with gathered(self.pane), pn.io.hold():
+            yield
 
     def _read(self) -> Columns:
         return self.view.columns(self.session.run, self.session.selection, self.session.ghost)
