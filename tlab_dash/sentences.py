@@ -8,7 +8,7 @@ import numpy as np
 
 from tlab_dash.controls import value_label
 from tlab_dash.figures import equal_step, knob_words, nats, recent_loss, short, untrained_loss
-from tlab_dash.knob_names import differences
+from tlab_dash.knob_names import differences, knob_value
 from tlab_dash.measures import Measure, most_changed
 from tlab_dash.reasons import Pointer, Reason, Turn, lesson_of, reason_of
 from tlab_dash.seat import GHOST_STEPS
@@ -104,8 +104,17 @@ def knobs_apart(session, step: int | None) -> tuple[dict, set[str]]:
     run, ghost = session.run, session.ghost
     turned = differences(ghost.experiment, run.experiment)
     turned.pop("probe_text", None)  # nothing that a run does comes of it
-    on_the_way = {mark.knob for one in (run, ghost) for mark in one.marks if step is None or mark.step < step}
+    marks = [mark for one in (run, ghost) for mark in one.marks]
+    on_the_way = {mark.knob for mark in marks if step is None or mark.step < step}
+    if step is not None:  # what was changed later in one of them may have been so in the other from the start
+        on_the_way |= {mark.knob for mark in marks if _value_at(run, mark.knob, step) != _value_at(ghost, mark.knob, step)}
     return turned, turned.keys() | on_the_way
+
+
+def _value_at(run, knob: str, step: int) -> object:
+    """Return what a knob was at a step: before the first change that came later, or what it is."""
+    later = [mark.before for mark in run.marks if mark.knob == knob and mark.step >= step]
+    return later[0] if later else knob_value(run.experiment, knob)
 
 
 def read_the_same(run, ghost) -> bool:

@@ -98,6 +98,20 @@ def test_a_file_that_is_no_text_is_refused_in_words(tab, dialog, raw, said):
     assert not dialog.is_visible()
 
 
+def test_a_paste_that_is_far_too_large_is_refused_before_it_is_laid_out(tab, dialog):
+    field = dialog.get_by_label("Paste a text, or drop a file here")
+    field.evaluate("""field => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", "xyz ".repeat(1500000));
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }""")
+    said = "The text is too large: it has 6,000,000 bytes, and 5,000,000 are the most here."
+    tab.wait(lambda: said in dialog.inner_text(), "the refusal")
+    assert field.input_value() == ""
+    field.fill(BEN)
+    tab.wait(lambda: dialog.get_by_role("button", name="Train on it").is_enabled(), "a text that is not too large")
+
+
 def test_one_file_is_dropped_and_several_are_not(tab, dialog):
     drop = """(dialog, names) => {
       const transfer = new DataTransfer();

@@ -423,6 +423,16 @@ def test_a_setting_changed_on_the_way_counts_as_a_knob_that_differs():
     assert "with Post-LN" not in " ".join(told(run, ghost))
 
 
+def test_what_was_changed_later_in_one_and_is_so_from_the_start_in_the_other_differs_until_then():
+    """A learning rate that was turned while the ghost trained is the new run's from step 0."""
+    late = {"training.learning_rate": 1.0}
+    run, ghost = made_up(POST | late, records=14), made_up(late, records=30)
+    ghost.marks = [Mark(136, "training.learning_rate", 0.003, 1.0)]
+    assert told(run, ghost)[0] == "2 knobs differ: their effects cannot be told apart."
+    run.marks = [Mark(100, "training.learning_rate", 0.003, 1.0)]  # as late as the steps that are compared
+    assert not any("knobs differ" in said for said in told(run, ghost))
+
+
 def test_losses_on_different_texts_are_not_compared():
     run, ghost = made_up({"corpus": "addition"}, records=30), made_up(records=30)
     assert told(run, ghost)[0] == "The two learn different texts, so their losses can't be compared."

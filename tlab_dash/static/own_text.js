@@ -119,6 +119,16 @@ export function render({ model }) {
     changed(0);
   };
   pasted.addEventListener("input", () => changed(PAUSE));
+  pasted.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (text.length <= model.largest) return;
+    event.preventDefault(); // to lay out so many characters takes a browser a minute
+    serial += 1;
+    own = "";
+    clearTimeout(waiting);
+    send(serial, null, new TextEncoder().encode(text).length);
+    show();
+  });
   find(".choose").addEventListener("click", () => picker.click());
   picker.addEventListener("change", () => take(picker.files));
   find(".remove").addEventListener("click", () => {
