@@ -38,7 +38,8 @@ class WritingTexts:
         unknown = self.run.tokenizer.unknown(prompt) if self.run is not None else []
         if unknown:
             named = ", ".join(surprise.named(character) for character in unknown[:5])
-            return f"{named} never occurs in {text_name(self.experiment.corpus)}, so the model can't read it."
+            verb, what = ("occurs", "it") if len(unknown) == 1 else ("occur", "them")
+            return f"{named} never {verb} in {text_name(self.experiment.corpus)}, so the model can't read {what}."
         return ""
 
     def want(self, needs: Iterable[Callable[..., dict[str, dict]]]) -> None:

@@ -91,7 +91,7 @@ def test_the_title_stands_wherever_the_text_is_named(open_session):
     assert file_name(session.experiment) == "My wind"
     session.write(prompt="Quiz")
     assert session.prompt_message.startswith("“Q”, “u”")
-    assert "never occurs in My wind" in session.prompt_message
+    assert "never occur in My wind" in session.prompt_message
 
 
 def test_a_long_title_is_cut_where_it_stands_in_a_sentence_and_whole_where_one_points(open_session):
